@@ -1,0 +1,77 @@
+# A thin front: every build command is a preset in CMakePresets.json or a script in package.json.
+# Each target first sets up what it needs (cmake/setup.sh), and a second run finds it in place.
+
+MAKEFLAGS += --no-print-directory
+# Steps run one after the other; each of them uses all cores by itself.
+.NOTPARALLEL:
+.PHONY: help demo test wasm npm page bench lint format clean \
+        setup setup-wasm setup-native setup-lint setup-browser setup-node26 \
+        test-native test-asan test-wasm test-node test-browser
+
+cpp_files := $(shell find src bindings tests -name '*.cpp' -o -name '*.h' 2>/dev/null)
+node26 := .toolchain/node26/node_modules/.bin/node
+
+help:
+	@echo 'make demo      build the package and run the command-line demonstration'
+	@echo 'make test      everything that continuous integration checks'
+	@echo 'make wasm      the WebAssembly modules        make npm   the npm package (npm/dist)'
+	@echo 'make page      the demo page (web/dist)       make bench the benchmarks'
+	@echo 'make lint      style and static checks        make format   fix the style'
+	@echo 'make clean     remove what was built; .toolchain/ and node_modules/ stay'
+
+demo: npm
+	@npm run --silent demo
+
+test: setup lint test-native test-asan test-wasm test-node test-browser
+
+# --- set-up ---------------------------------------------------------------------------------------------------
+setup:
+	@cmake/setup.sh wasm native lint node26 browser
+
+setup-wasm setup-native setup-lint setup-browser setup-node26:
+	@cmake/setup.sh $(@:setup-%=%)
+
+# --- builds ---------------------------------------------------------------------------------------------------
+wasm: setup-wasm
+	cmake --workflow --preset wasm-modules
+	cmake --workflow --preset wasm-relaxed-modules
+
+npm: wasm
+	npm run --silent build
+
+page: npm
+	npm run --silent page
+
+# --- tests ----------------------------------------------------------------------------------------------------
+test-native: setup-native
+	cmake --workflow --preset native
+
+test-asan: setup-native
+	cmake --workflow --preset asan
+
+test-wasm: setup-wasm
+	cmake --workflow --preset wasm
+	cmake --workflow --preset wasm-relaxed
+
+# The package as users get it, under the oldest Node it supports and under a new one.
+test-node: npm setup-node26
+	npx vitest run --project node
+	$(node26) node_modules/vitest/vitest.mjs run --project node
+
+test-browser: page setup-browser
+	npx vitest run --project browser
+
+# --- style ----------------------------------------------------------------------------------------------------
+lint: setup-lint setup-native
+	python3 cmake/check_includes.py --self-test && python3 cmake/check_includes.py
+	clang-format-19 --dry-run -Werror $(cpp_files)
+	cmake --workflow --preset lint
+	run-clang-tidy-19 -quiet -p build/native 'src/.*\.cpp$$'
+	npm run --silent lint
+
+format: setup-lint
+	clang-format-19 -i $(cpp_files)
+	npm run --silent format
+
+clean:
+	rm -rf build npm/dist npm/wasm web/dist

@@ -1,0 +1,36 @@
+# The one place that decides which Emscripten is used. Sets TREFOIL_EMSCRIPTEN_ROOT to the first of
+#   emcc on PATH, $EMSDK, .toolchain/emscripten (made by cmake/setup-emscripten.sh)
+# that is new enough, or to "". As a script (`cmake -P`) it prints the folder, and fails when there is none.
+set(TREFOIL_EMSCRIPTEN_MINIMUM 3.1.69)
+set(TREFOIL_EMSCRIPTEN_ROOT "")
+
+set(_candidates)
+find_program(_emcc_on_path emcc NO_CACHE NO_CMAKE_FIND_ROOT_PATH)
+if(_emcc_on_path)
+  file(REAL_PATH "${_emcc_on_path}" _emcc_on_path)  # Debian's /usr/bin/emcc is a link
+  get_filename_component(_folder "${_emcc_on_path}" DIRECTORY)
+  list(APPEND _candidates "${_folder}")
+endif()
+if(DEFINED ENV{EMSDK})
+  list(APPEND _candidates "$ENV{EMSDK}/upstream/emscripten")
+endif()
+get_filename_component(_own "${CMAKE_CURRENT_LIST_DIR}/../.toolchain/emscripten/emscripten" ABSOLUTE)
+list(APPEND _candidates "${_own}")
+
+foreach(_folder IN LISTS _candidates)
+  if(EXISTS "${_folder}/em++" AND EXISTS "${_folder}/emscripten-version.txt")
+    file(READ "${_folder}/emscripten-version.txt" _version)
+    string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" _version "${_version}")
+    if(_version VERSION_GREATER_EQUAL TREFOIL_EMSCRIPTEN_MINIMUM)
+      set(TREFOIL_EMSCRIPTEN_ROOT "${_folder}")
+      break()
+    endif()
+  endif()
+endforeach()
+
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  if(NOT TREFOIL_EMSCRIPTEN_ROOT)
+    message(FATAL_ERROR "no Emscripten ${TREFOIL_EMSCRIPTEN_MINIMUM} or newer found")
+  endif()
+  message(NOTICE "${TREFOIL_EMSCRIPTEN_ROOT}")
+endif()

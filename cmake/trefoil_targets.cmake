@@ -1,0 +1,64 @@
+# How Trefoil's own targets are compiled, and the function that makes one library of a folder in src/.
+# Everything is set on targets, so that a project which adds Trefoil as a subfolder keeps its own flags.
+
+# trefoil_compile_options(<target> [EXCEPTIONS])
+function(trefoil_compile_options target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS" "" "")
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE
+    # No a*b+c is fused behind our back: the same float code gives the same bits on every machine.
+    -ffp-contract=off
+    # Paths of the building machine stay out of what is shipped.
+    "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=")
+
+  if(EMSCRIPTEN)
+    target_compile_options(${target} PRIVATE -msimd128 -fno-rtti $<$<BOOL:${TREFOIL_RELAXED_SIMD}>:-mrelaxed-simd>)
+    if(arg_EXCEPTIONS)
+      target_compile_options(${target} PRIVATE -fwasm-exceptions)
+    else()
+      target_compile_options(${target} PRIVATE -fno-exceptions)
+    endif()
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    # SIMDe maps a wasm shuffle or saturating narrow to one instruction from here on.
+    target_compile_options(${target} PRIVATE -msse4.2)
+  endif()
+
+  if(TREFOIL_DEVELOPER)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror)
+  endif()
+  if(TREFOIL_SANITIZE)
+    target_compile_options(${target} PRIVATE
+      "-fsanitize=${TREFOIL_SANITIZE}" -fno-sanitize-recover=all -fno-omit-frame-pointer
+      # GCC's flow analysis sees the sanitizer's own checks as uses of uninitialised values.
+      -Wno-error=maybe-uninitialized)
+    target_compile_definitions(${target} PRIVATE _GLIBCXX_ASSERTIONS)
+    target_link_options(${target} PUBLIC "-fsanitize=${TREFOIL_SANITIZE}")
+  endif()
+endfunction()
+
+# trefoil_library(<folder> [EXCEPTIONS] [DEPENDS <target>...]): src/<folder> as the target trefoil_<folder>.
+# A folder without sources becomes an INTERFACE library, so dependents need not know the difference.
+function(trefoil_library folder)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS" "" "DEPENDS")
+  set(target trefoil_${folder})
+  set(root "${PROJECT_SOURCE_DIR}/src")
+  file(GLOB sources CONFIGURE_DEPENDS "${root}/${folder}/*.cpp" "${root}/${folder}/*/*.cpp")
+  set(include_root "$<BUILD_INTERFACE:${root}>")
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PUBLIC "${include_root}")
+    target_link_libraries(${target} PUBLIC ${arg_DEPENDS})
+    if(arg_EXCEPTIONS)
+      trefoil_compile_options(${target} EXCEPTIONS)
+    else()
+      trefoil_compile_options(${target})
+    endif()
+  else()
+    add_library(${target} INTERFACE)
+    target_compile_features(${target} INTERFACE cxx_std_20)
+    target_include_directories(${target} INTERFACE "${include_root}")
+    target_link_libraries(${target} INTERFACE ${arg_DEPENDS})
+  endif()
+  add_library(trefoil::${folder} ALIAS ${target})
+endfunction()

@@ -1,0 +1,47 @@
+// What all kernels share: instruction sets, memory layout, variant tables.
+//
+// Every operation has a folder with a contract header, a constexpr table of variants (fastest first, scalar always last)
+// and one file an instruction set. All variants of an operation give the same bytes; selection, tests and benchmarks
+// loop over the tables.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+#include "base/shape.h"
+
+namespace trefoil {
+
+enum class Isa { kScalar, kSimd128, kRelaxed };
+
+// Activations are planar u8: channel c starts at c * planeStride(shape). Buffers start at a multiple of 64 bytes and may
+// be read (never written) up to kSlackBytes past their end; bytes between planes are readable and of any value.
+constexpr std::size_t planeStride(const Shape& shape) {
+  const auto plane = static_cast<std::size_t>(shape.plane());
+  return plane == 1 ? 1 : (plane + 15) / 16 * 16;
+}
+inline constexpr std::size_t kSlackBytes = 128;
+constexpr std::size_t tensorBytes(const Shape& shape) { return planeStride(shape) * static_cast<std::size_t>(shape.channels); }
+
+// Owned memory aligned to 64 bytes with kSlackBytes readable after `size`. Null on exhaustion (test with !data()).
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t size)
+      : data_(static_cast<std::uint8_t*>(std::aligned_alloc(64, (size + kSlackBytes + 63) / 64 * 64))), size_(size) {}
+  std::uint8_t* data() { return data_.get(); }
+  const std::uint8_t* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(std::uint8_t* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::uint8_t, Free> data_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace trefoil

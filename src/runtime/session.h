@@ -1,0 +1,71 @@
+// Runs a QuantModel on integers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "format/quant_model.h"
+#include "image/image.h"
+
+namespace trefoil {
+
+struct SessionOptions {
+  // Forces kernels: operation ("ternary_conv", "int8_conv", "add", ...) to variant name ("scalar", "g4_simd128", ...).
+  // The key "*" forces every operation that has a variant of this name. A layer that the variant does not support makes
+  // create() fail with kUnknownVariant, as does a name that does not exist.
+  std::map<std::string, std::string> variants;
+};
+
+struct LayerInfo {
+  std::string name;       // node
+  std::string operation;  // opName()
+  std::string variant;    // kernel chosen, empty where the operation has no variants
+  Shape shape;            // of the result
+  std::int64_t macs = 0;  // multiply-accumulates of the dense layer
+  std::size_t weight_bytes = 0;  // packed, in memory
+};
+
+struct Prediction {
+  int index = 0;
+  float score = 0;  // softmax probability
+};
+
+// A planned network: kernels chosen, weights packed, memory reserved. Not for two threads at once. Running allocates nothing.
+class Session {
+ public:
+  // Takes the model over and releases its weights once they are packed. The model must have passed validateModel().
+  // Errors: kUnknownVariant, kOutOfMemory.
+  static Result<std::unique_ptr<Session>> create(QuantModel model, const SessionOptions& options = {});
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Metadata& metadata() const;
+  Shape inputShape() const;
+  int classCount() const;
+  Preprocess preprocess() const;  // as the model states it
+  const std::vector<LayerInfo>& layers() const;
+  std::size_t memoryBytes() const;  // packed weights and arena
+
+  // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel), valid until the
+  // next run. Errors: kBadImage (wrong size).
+  Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes);
+
+  // Real logits and softmax probabilities of integers from run().
+  std::vector<float> logits(std::span<const std::int32_t> integers) const;
+  static std::vector<float> softmax(std::span<const float> logits);
+  // The k best classes, best first, ties by smaller index. k <= 0 or above classCount(): all.
+  std::vector<Prediction> topK(std::span<const std::int32_t> integers, int k) const;
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace trefoil
