@@ -24,5 +24,5 @@ fi
 echo "apt-get install ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
-"${apt[@]}" update >&2
-"${apt[@]}" install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >&2
+"${apt[@]}" update
+"${apt[@]}" install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null

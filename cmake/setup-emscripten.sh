@@ -60,6 +60,8 @@ install_for_debian_12() {
   sed -i -e "s|^LLVM_ROOT *=.*|LLVM_ROOT = '/usr/bin'|" \
     -e "s|^BINARYEN_ROOT *=.*|BINARYEN_ROOT = '$prefix/binaryen/usr'|" \
     -e "s|^NODE_JS *=.*|NODE_JS = 'node'|" "$staged/emscripten/.emscripten"
+  # Ends Node's search for a package.json: in a package of type "module" the tools would not load.
+  echo '{}' > "$staged/emscripten/package.json"
   mv "$staged" "$prefix"
 }
 

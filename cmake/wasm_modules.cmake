@@ -1,6 +1,7 @@
 # The two JavaScript-loadable modules: bindings/<name>.cpp becomes <build>/bindings/trefoil-<name>[-relaxed].{mjs,wasm}.
 
 add_custom_target(trefoil_modules)
+find_program(TREFOIL_TSC tsc PATHS "${PROJECT_SOURCE_DIR}/node_modules/.bin" NO_DEFAULT_PATH)
 
 # trefoil_wasm_module(<name> [EXCEPTIONS] LIBRARY <target> MAXIMUM_MEMORY <size>)
 function(trefoil_wasm_module name)
@@ -33,6 +34,10 @@ function(trefoil_wasm_module name)
     -sFILESYSTEM=0
     # A page whose content security policy forbids eval can load the modules.
     -sDYNAMIC_EXECUTION=0)
+  if(TREFOIL_TSC AND NOT TREFOIL_RELAXED_SIMD)
+    # Typings of exactly what is bound, for the TypeScript sources to be checked against.
+    target_link_options(${target} PRIVATE "SHELL:--emit-tsd trefoil-${name}.d.mts")
+  endif()
   add_dependencies(trefoil_modules ${target})
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME "trefoil-${name}$<$<BOOL:${TREFOIL_RELAXED_SIMD}>:-relaxed>"

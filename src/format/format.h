@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -10,7 +11,11 @@
 
 namespace trefoil {
 
-// Bytes of a valid model; the same model gives the same bytes everywhere. Errors: as validateModel().
+// Raised where an older reader could misread a newer file. A reader takes its own version only.
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+// Bytes of a valid model; the same model gives the same bytes everywhere. Errors: as validateModel(), and kBadModel where
+// the file would exceed 2 GB.
 Result<std::vector<std::byte>> writeModel(const QuantModel& model);
 
 // Verifies, unpacks and validates. Safe for untrusted input. Errors: kBadModel, kModelVersion, kOverflow.

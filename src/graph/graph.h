@@ -44,8 +44,9 @@ struct ConcatOp {};  // along channels, two or more inputs
 
 enum class Pool { kMax, kAverage };
 
-// Average: divided by the window's whole area where count_include_pad, else by the part inside the image. Windows that
-// ceil_mode lets start beyond the padded image do not exist in the output shape.
+// Average: divided by the part of the window inside the padded image where count_include_pad, else by the part inside
+// the image. With ceil_mode (the node's shape tells) the last window may reach beyond the padded image, but it starts
+// before the pads after the image. Every window has a tap inside the image.
 struct PoolOp {
   Pool kind = Pool::kMax;
   Window window;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <string_view>
 
@@ -16,6 +17,15 @@
 namespace trefoil {
 
 enum class Isa { kScalar, kSimd128, kRelaxed };
+
+// One kernel of an operation: a row of the operation's table. Every kernel supports every task that its contract header
+// allows; convolutions, whose kernels are choosier, have a table of their own (kernels/conv.h).
+template <typename Fn>
+struct Variant {
+  std::string_view name;  // unique in its table
+  Isa isa;
+  Fn* run;
+};
 
 // Activations are planar u8: channel c starts at c * planeStride(shape). Buffers start at a multiple of 64 bytes and may
 // be read (never written) up to kSlackBytes past their end; bytes between planes are readable and of any value.
@@ -30,8 +40,7 @@ constexpr std::size_t tensorBytes(const Shape& shape) { return planeStride(shape
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size)
-      : data_(static_cast<std::uint8_t*>(std::aligned_alloc(64, (size + kSlackBytes + 63) / 64 * 64))), size_(size) {}
+  explicit AlignedBuffer(std::size_t size) : data_(allocate(size)), size_(size) {}
   std::uint8_t* data() { return data_.get(); }
   const std::uint8_t* data() const { return data_.get(); }
   std::size_t size() const { return size_; }
@@ -40,6 +49,10 @@ class AlignedBuffer {
   struct Free {
     void operator()(std::uint8_t* p) const { std::free(p); }
   };
+  static std::uint8_t* allocate(std::size_t size) {
+    if (size > std::numeric_limits<std::size_t>::max() - kSlackBytes - 63) return nullptr;
+    return static_cast<std::uint8_t*>(std::aligned_alloc(64, (size + kSlackBytes + 63) / 64 * 64));
+  }
   std::unique_ptr<std::uint8_t, Free> data_;
   std::size_t size_ = 0;
 };

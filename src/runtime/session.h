@@ -35,6 +35,9 @@ struct Prediction {
   float score = 0;  // softmax probability
 };
 
+// The kernel variants of every operation that has some, fastest first: what SessionOptions::variants may name.
+std::map<std::string, std::vector<std::string>> variantNames();
+
 // A planned network: kernels chosen, weights packed, memory reserved. Not for two threads at once. Running allocates nothing.
 class Session {
  public:

@@ -1,0 +1,254 @@
+// The quantizer module: reads one ONNX model, evaluates it in float, and quantizes it. An instance of the module holds
+// one network; TypeScript gives every task an instance of its own.
+#include <emscripten/bind.h>
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+#include <numeric>
+#include <optional>
+
+#include "format/format.h"
+#include "graph/float_eval.h"
+#include "onnx/onnx_reader.h"
+#include "passes/passes.h"
+#include "quantize/quantize.h"
+#include "values.h"
+
+using emscripten::val;
+
+namespace trefoil::bindings {
+namespace {
+
+struct Network {
+  Graph graph;  // simplified; names are those that a layer's own recipe refers to
+  std::size_t source_bytes = 0;
+  std::vector<std::vector<std::uint8_t>> calibration;
+};
+
+std::optional<Network> network;
+
+Error noNetwork() { return makeError(ErrorCode::kBadOption, "no network is open"); }
+
+// Memory that a library could not get arrives as an exception; it becomes an error here, at the border.
+template <typename Body>
+val guarded(Body body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return failure(makeError(ErrorCode::kOutOfMemory,
+                             "the network and its calibration images need more memory than WebAssembly can have; "
+                             "give fewer images"));
+  }
+}
+
+val nodeOut(const Graph& graph, int index) {
+  const Node& node = graph.nodes[static_cast<std::size_t>(index)];
+  const auto* conv = std::get_if<ConvOp>(&node.op);
+  auto fields = val::object();
+  fields.set("name", node.name);
+  fields.set("operation", std::string(opName(node.op)));
+  fields.set("shape", shapeOut(node.shape));
+  fields.set("macs", static_cast<double>(countMacs(graph, index)));
+  fields.set("weights", conv != nullptr ? conv->weights.size() : 0);
+  return fields;
+}
+
+val graphOut(const Graph& graph) {
+  std::vector<int> indices(graph.nodes.size());
+  std::iota(indices.begin(), indices.end(), 0);
+  auto info = val::object();
+  info.set("name", graph.name);
+  info.set("inputShape", shapeOut(graph.inputShape()));
+  info.set("classes", static_cast<double>(graph.nodes[static_cast<std::size_t>(graph.output)].shape.size()));
+  info.set("layers", arrayOf(indices, [&](int index) { return nodeOut(graph, index); }));
+  return info;
+}
+
+// height, width: the image size of a model that leaves it open, else 0.
+val open(const val& file, int height, int width) {
+  return guarded([&] {
+    network.reset();
+    auto bytes = copyIn(file);
+    if (!bytes) return failure(bytes.error());
+    auto graph = readOnnx(bytes->bytes(), {height, width});
+    bytes->data.reset();
+    if (!graph) return failure(graph.error());
+    const Shape input = graph->inputShape();
+    if (input.channels != 1 && input.channels != 3) {
+      return failure(makeError(ErrorCode::kBadShape, "the input has " + std::to_string(input.channels) +
+                                                         " channels; images have 3 (RGB) or 1 (gray)"));
+    }
+    auto simple = simplify(std::move(graph).value());
+    if (!simple) return failure(simple.error());
+    network = Network{std::move(simple).value(), bytes->size, {}};
+    return success(graphOut(network->graph));
+  });
+}
+
+void close() { network.reset(); }
+
+// Gradual softmax of logits in double, so that 1000 classes sum to 1.
+std::vector<float> probabilities(std::span<const float> logits) {
+  const float largest = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> powers(logits.size());
+  std::transform(logits.begin(), logits.end(), powers.begin(),
+                 [&](float logit) { return std::exp(double{logit} - double{largest}); });
+  const double sum = std::accumulate(powers.begin(), powers.end(), 0.0);
+  std::vector<float> scores(logits.size());
+  std::transform(powers.begin(), powers.end(), scores.begin(),
+                 [&](double power) { return static_cast<float>(power / sum); });
+  return scores;
+}
+
+// { logits, indices, scores }: all outputs before softmax, and the best `top_k` classes.
+val evaluateImage(const val& pixels, int width, int height, int channels, const val& preprocess_fields, int top_k) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
+    const Shape input = network->graph.inputShape();
+    const Preprocess preprocess = preprocessIn(preprocess_fields, input);
+    const auto planes = planesOf(pixels, width, height, channels, preprocess, input);
+    if (!planes) return failure(planes.error());
+    const auto logits = evaluate(network->graph, normalize(*planes, input.channels, preprocess));
+    if (!logits) return failure(logits.error());
+
+    const std::vector<float> scores = probabilities(*logits);
+    std::vector<int> order(scores.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto count = top_k <= 0 ? order.size() : std::min(order.size(), static_cast<std::size_t>(top_k));
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), [&](int a, int b) {
+      const float x = (*logits)[static_cast<std::size_t>(a)];
+      const float y = (*logits)[static_cast<std::size_t>(b)];
+      return x != y ? x > y : a < b;
+    });
+    order.resize(count);
+    auto fields = val::object();
+    fields.set("logits", copyOut(std::span<const float>(*logits)));
+    fields.set("indices", arrayOf(order, [](int index) { return index; }));
+    fields.set("scores", arrayOf(order, [&](int index) { return scores[static_cast<std::size_t>(index)]; }));
+    return success(fields);
+  });
+}
+
+val planes(const val& pixels, int width, int height, int channels, const val& preprocess) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
+    const Shape input = network->graph.inputShape();
+    const auto made = planesOf(pixels, width, height, channels, preprocessIn(preprocess, input), input);
+    return made ? success(copyOut(std::span<const std::uint8_t>(*made))) : failure(made.error());
+  });
+}
+
+val addCalibrationImage(const val& pixels, int width, int height, int channels, const val& preprocess) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
+    const Shape input = network->graph.inputShape();
+    auto made = planesOf(pixels, width, height, channels, preprocessIn(preprocess, input), input);
+    if (!made) return failure(made.error());
+    network->calibration.push_back(std::move(made).value());
+    return success(val(network->calibration.size()));
+  });
+}
+
+Result<ClipRule> clipFromName(const std::string& name) {
+  if (name == "mse") return ClipRule::kMse;
+  if (name == "max") return ClipRule::kMax;
+  if (name == "percentile") return ClipRule::kPercentile;
+  return makeError(ErrorCode::kBadOption, "clip '" + name + "' is unknown; use mse, max or percentile");
+}
+
+Result<LayerRecipe> layerIn(const val& fields) {
+  LayerRecipe layer;
+  layer.layer = fields["layer"].as<std::string>();
+  if (const val weights = fields["weights"]; !weights.isUndefined()) {
+    layer.weights = weights.as<std::string>() == "int8" ? WeightKind::kInt8 : WeightKind::kTernary;
+  }
+  if (const val method = fields["method"]; !method.isUndefined()) {
+    auto parsed = methodFromName(method.as<std::string>());
+    if (!parsed) return parsed.error();
+    layer.method = *parsed;
+  }
+  if (const val size = fields["groupSize"]; !size.isUndefined()) layer.group_size = size.as<int>();
+  if (const val bits = fields["activationBits"]; !bits.isUndefined()) layer.activation_bits = bits.as<int>();
+  return layer;
+}
+
+// fields: groupSize (0: whole filter), activationBits, residualBits, method, clip, percentile, affineCorrection, layers.
+Result<Recipe> recipeIn(const val& fields) {
+  Recipe recipe;
+  auto method = methodFromName(fields["method"].as<std::string>());
+  if (!method) return method.error();
+  recipe.method = *method;
+  auto clip = clipFromName(fields["clip"].as<std::string>());
+  if (!clip) return clip.error();
+  recipe.clip = *clip;
+  recipe.group_size = fields["groupSize"].as<int>();
+  recipe.activation_bits = fields["activationBits"].as<int>();
+  recipe.residual_bits = fields["residualBits"].as<int>();
+  recipe.percentile = fields["percentile"].as<double>();
+  recipe.affine_correction = fields["affineCorrection"].as<bool>();
+  for (const val& layer_fields : emscripten::vecFromJSArray<val>(fields["layers"])) {
+    auto layer = layerIn(layer_fields);
+    if (!layer) return layer.error();
+    recipe.layers.push_back(std::move(layer).value());
+  }
+  TREFOIL_RETURN_IF_ERROR(validateRecipe(recipe));
+  return recipe;
+}
+
+// Checks a recipe alone, before any image is decoded.
+val checkRecipe(const val& fields) {
+  return guarded([&] {
+    const auto recipe = recipeIn(fields);
+    return recipe ? success(val::undefined()) : failure(recipe.error());
+  });
+}
+
+// Quantizes the network with the calibration images given so far; both are used up. progress(phase, fraction, layer)
+// returns false to cancel, and must not throw. { model, report (JSON) }
+val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& labels, const std::string& source_hash,
+                    const val& progress) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
+    auto recipe = recipeIn(recipe_fields);
+    if (!recipe) return failure(recipe.error());
+
+    QuantizeInput input;
+    input.preprocess = preprocessIn(preprocess, network->graph.inputShape());
+    input.graph = std::move(network->graph);
+    input.images = std::move(network->calibration);
+    input.labels = emscripten::vecFromJSArray<std::string>(labels);
+    input.source_hash = source_hash;
+    input.source_bytes = network->source_bytes;
+    input.recipe = std::move(recipe).value();
+    network.reset();
+
+    auto quantized = quantize(std::move(input), [&](std::string_view phase, double fraction, std::string_view layer) {
+      return progress(std::string(phase), fraction, std::string(layer)).as<bool>();
+    });
+    if (!quantized) return failure(quantized.error());
+    const auto file = writeModel(quantized->model);
+    if (!file) return failure(file.error());
+    auto fields = val::object();
+    fields.set("model", copyOut(std::span(reinterpret_cast<const std::uint8_t*>(file->data()), file->size())));
+    fields.set("report", reportJson(quantized->report));
+    return success(fields);
+  });
+}
+
+val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
+  emscripten::function("open", &open);
+  emscripten::function("close", &close);
+  emscripten::function("evaluate", &evaluateImage);
+  emscripten::function("planes", &planes);
+  emscripten::function("addCalibrationImage", &addCalibrationImage);
+  emscripten::function("checkRecipe", &checkRecipe);
+  emscripten::function("quantize", &quantizeNetwork);
+  emscripten::function("supportedOperators", &supportedOperators);
+}
+
+}  // namespace trefoil::bindings

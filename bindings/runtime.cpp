@@ -1,0 +1,98 @@
+// The runtime module: reads one .trefoil model and runs it. An instance of the module holds one model; TypeScript gives
+// every model an instance of its own, so that disposing of a model gives all of its memory back.
+#include <emscripten/bind.h>
+
+#include "format/format.h"
+#include "runtime/session.h"
+#include "values.h"
+
+using emscripten::val;
+
+namespace trefoil::bindings {
+namespace {
+
+std::unique_ptr<Session> session;
+
+Error noModel() { return makeError(ErrorCode::kBadOption, "no model is loaded"); }
+
+val layerOut(const LayerInfo& layer) {
+  auto fields = val::object();
+  fields.set("name", layer.name);
+  fields.set("operation", layer.operation);
+  fields.set("variant", layer.variant);
+  fields.set("shape", shapeOut(layer.shape));
+  fields.set("macs", static_cast<double>(layer.macs));
+  fields.set("weightBytes", layer.weight_bytes);
+  return fields;
+}
+
+val infoOut(const Session& loaded) {
+  const Metadata& metadata = loaded.metadata();
+  auto info = val::object();
+  info.set("name", metadata.name);
+  info.set("labels", stringsOut(metadata.labels));
+  info.set("recipe", metadata.recipe);
+  info.set("provenance", metadata.provenance);
+  info.set("inputShape", shapeOut(loaded.inputShape()));
+  info.set("classes", loaded.classCount());
+  info.set("preprocess", preprocessOut(loaded.preprocess()));
+  info.set("layers", arrayOf(loaded.layers(), layerOut));
+  info.set("memoryBytes", loaded.memoryBytes());
+  return info;
+}
+
+// variants: operation and variant name in turn, one pair after the other.
+val load(const val& file, const val& variants) {
+  session.reset();
+  auto bytes = copyIn(file);
+  if (!bytes) return failure(bytes.error());
+  auto model = readModel(bytes->bytes());
+  bytes->data.reset();
+  if (!model) return failure(model.error());
+
+  SessionOptions options;
+  const auto names = emscripten::vecFromJSArray<std::string>(variants);
+  for (std::size_t i = 0; i + 1 < names.size(); i += 2) options.variants[names[i]] = names[i + 1];
+  auto created = Session::create(std::move(model).value(), options);
+  if (!created) return failure(created.error());
+  session = std::move(created).value();
+  return success(infoOut(*session));
+}
+
+void unload() { session.reset(); }
+
+// The network's input as it sees it: planes of bytes, in channels, rows, columns.
+val planes(const val& pixels, int width, int height, int channels) {
+  if (!session) return failure(noModel());
+  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
+  return input ? success(copyOut(std::span(*input))) : failure(input.error());
+}
+
+// { integers, logits, indices, scores }: all outputs, and the best `top_k` classes.
+val run(const val& pixels, int width, int height, int channels, int top_k) {
+  if (!session) return failure(noModel());
+  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
+  if (!input) return failure(input.error());
+  const auto integers = session->run(*input);
+  if (!integers) return failure(integers.error());
+
+  const std::vector<float> logits = session->logits(*integers);
+  const std::vector<Prediction> best = session->topK(*integers, top_k);
+  auto fields = val::object();
+  fields.set("integers", copyOut(*integers));
+  fields.set("logits", copyOut(std::span<const float>(logits)));
+  fields.set("indices", arrayOf(best, [](const Prediction& prediction) { return prediction.index; }));
+  fields.set("scores", arrayOf(best, [](const Prediction& prediction) { return prediction.score; }));
+  return success(fields);
+}
+
+}  // namespace
+
+EMSCRIPTEN_BINDINGS(trefoil_runtime) {
+  emscripten::function("load", &load);
+  emscripten::function("unload", &unload);
+  emscripten::function("planes", &planes);
+  emscripten::function("run", &run);
+}
+
+}  // namespace trefoil::bindings

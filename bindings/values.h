@@ -1,0 +1,110 @@
+// What both modules need to talk to JavaScript: results as plain objects, bytes and arrays copied in and out.
+//
+// A function that can fail returns { value } or { error: { code, message } }. Nothing here hands out a view of the
+// module's memory, which moves when it grows.
+#pragma once
+
+#include <emscripten/val.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/shape.h"
+#include "image/image.h"
+
+namespace trefoil::bindings {
+
+inline emscripten::val failure(const Error& error) {
+  auto fields = emscripten::val::object();
+  fields.set("code", std::string(errorCodeName(error.code)));
+  fields.set("message", error.message);
+  auto result = emscripten::val::object();
+  result.set("error", fields);
+  return result;
+}
+
+template <typename T>
+emscripten::val success(T&& value) {
+  auto result = emscripten::val::object();
+  result.set("value", std::forward<T>(value));
+  return result;
+}
+
+// A copy of a Uint8Array (or Uint8ClampedArray).
+struct Bytes {
+  std::unique_ptr<std::uint8_t[]> data;
+  std::size_t size = 0;
+  std::span<const std::uint8_t> span() const { return {data.get(), size}; }
+  std::span<const std::byte> bytes() const { return std::as_bytes(span()); }
+};
+
+inline Result<Bytes> copyIn(const emscripten::val& array) {
+  const auto size = array["length"].as<std::size_t>();
+  Bytes bytes{std::unique_ptr<std::uint8_t[]>(new (std::nothrow) std::uint8_t[size]), size};
+  if (!bytes.data) {
+    return makeError(ErrorCode::kOutOfMemory,
+                     "no memory for " + std::to_string(size >> 20) + " MiB; dispose of other models first");
+  }
+  emscripten::val(emscripten::typed_memory_view(size, bytes.data.get())).call<void>("set", array);
+  return bytes;
+}
+
+template <typename T>
+emscripten::val copyOut(std::span<const T> values) {
+  return emscripten::val(emscripten::typed_memory_view(values.size(), values.data())).call<emscripten::val>("slice");
+}
+
+template <typename Range, typename Convert>
+emscripten::val arrayOf(const Range& range, Convert convert) {
+  auto array = emscripten::val::array();
+  for (const auto& item : range) array.call<void>("push", convert(item));
+  return array;
+}
+
+inline emscripten::val stringsOut(const std::vector<std::string>& strings) {
+  return arrayOf(strings, [](const std::string& text) { return text; });
+}
+
+inline emscripten::val shapeOut(const Shape& shape) {
+  return arrayOf(std::array{shape.channels, shape.height, shape.width}, [](int size) { return size; });
+}
+
+// { resize, crop: [height, width], mean: [r, g, b], std: [r, g, b] }
+inline emscripten::val preprocessOut(const Preprocess& preprocess) {
+  auto fields = emscripten::val::object();
+  const auto number = [](float value) { return value; };
+  fields.set("resize", preprocess.resize);
+  fields.set("crop", arrayOf(std::array{preprocess.crop_height, preprocess.crop_width}, [](int size) { return size; }));
+  fields.set("mean", arrayOf(preprocess.mean, number));
+  fields.set("std", arrayOf(preprocess.std, number));
+  return fields;
+}
+
+inline Preprocess preprocessIn(const emscripten::val& fields, const Shape& input) {
+  Preprocess preprocess;
+  preprocess.resize = fields["resize"].as<int>();
+  preprocess.crop_height = input.height;
+  preprocess.crop_width = input.width;
+  for (int channel = 0; channel < 3; ++channel) {
+    preprocess.mean[channel] = fields["mean"][channel].as<float>();
+    preprocess.std[channel] = fields["std"][channel].as<float>();
+  }
+  return preprocess;
+}
+
+// The network's input of a picture of interleaved pixels.
+inline Result<std::vector<std::uint8_t>> planesOf(const emscripten::val& pixels, int width, int height, int channels,
+                                                  const Preprocess& preprocess, const Shape& input) {
+  auto bytes = copyIn(pixels);
+  if (!bytes) return bytes.error();
+  return toPlanes({bytes->span(), width, height, channels}, preprocess, input.channels);
+}
+
+}  // namespace trefoil::bindings

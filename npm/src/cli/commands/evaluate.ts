@@ -1,0 +1,192 @@
+import { TrefoilError } from '../../errors.js';
+import { badOption } from '../../options.js';
+import { decode } from '../../platform/node/images.js';
+import type { FloatModel } from '../../quantize-types.js';
+import type { Pixels, PreprocessOptions } from '../../types.js';
+import { loadFloatModel } from '../../quantize.js';
+import { preprocessOf, type OutputFlags } from '../flags.js';
+import { ClassFinder, openImages, type Sample } from '../images.js';
+import { openModel, type AnyModel, type ModelFlags } from '../models.js';
+import { ProgressLine, percentText, printResult, table, wilsonInterval } from '../terminal.js';
+
+export interface EvaluateFlags extends ModelFlags, OutputFlags {
+  images: string;
+  labels?: string;
+  skip: number;
+  count?: number;
+  against?: string;
+  classOffset: number;
+}
+
+/** Counts of one model over the pictures so far. */
+class Tally {
+  count = 0;
+  top1 = 0;
+  top5 = 0;
+  milliseconds = 0;
+
+  add(ranked: readonly number[], truth: number, milliseconds: number): void {
+    ++this.count;
+    if (ranked[0] === truth) ++this.top1;
+    if (ranked.includes(truth)) ++this.top5;
+    this.milliseconds += milliseconds;
+  }
+
+  get figures() {
+    return {
+      top1: this.top1 / this.count,
+      top5: this.top5 / this.count,
+      count: this.count,
+      interval: wilsonInterval(this.top1, this.count),
+      milliseconds: this.milliseconds / this.count,
+    };
+  }
+}
+
+/** Decodes a few pictures ahead: sharp works beside the network, on threads of its own. */
+async function* decodedAhead(
+  samples: readonly Sample[],
+  signal: AbortSignal,
+): AsyncGenerator<[Sample, Pixels]> {
+  const ahead = 4;
+  const decoding: Promise<Pixels>[] = [];
+  const start = (sample: Sample) => {
+    const pixels = decode(sample.image(), signal).then(({ image }) => image as Pixels);
+    // Heard when its turn comes.
+    pixels.catch(() => undefined);
+    decoding.push(pixels);
+  };
+  samples.slice(0, ahead).forEach(start);
+  for (const [i, sample] of samples.entries()) {
+    const pixels = await decoding.shift()!;
+    const next = samples[i + ahead];
+    if (next) start(next);
+    yield [sample, pixels];
+  }
+}
+
+async function timedRanking(
+  model: AnyModel['model'],
+  pixels: Pixels,
+  tally: Tally,
+  truth: number,
+): Promise<number> {
+  const start = performance.now();
+  const predictions = await model.classify(pixels, { topK: 5 });
+  const ranked = predictions.map(({ index }) => index);
+  tally.add(ranked, truth, performance.now() - start);
+  return ranked[0]!;
+}
+
+/** The float network prepares pictures as the model does that it is compared with, unless told otherwise. */
+async function openReference(
+  path: string,
+  model: AnyModel['model'],
+  flags: EvaluateFlags,
+): Promise<FloatModel> {
+  const { resize, crop, mean, std } = model.info.preprocess;
+  const preprocess: PreprocessOptions = { resize, crop, mean, std };
+  const reference = await loadFloatModel(path, {
+    preprocess: { ...preprocess, ...preprocessOf(flags) },
+    worker: false,
+  });
+  if (reference.info.classes !== model.info.classes) {
+    const { classes } = reference.info;
+    reference.dispose();
+    throw badOption('against', `${path} has ${classes} classes, but the model has ${model.info.classes}`);
+  }
+  return reference;
+}
+
+export async function evaluate(path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> {
+  const set = await openImages(flags.images, flags.labels);
+  const opened = await openModel(path, flags);
+  const { model } = opened;
+  let reference: FloatModel | undefined;
+  const progress = new ProgressLine(flags.quiet ?? false);
+  try {
+    const end = flags.count === undefined ? undefined : flags.skip + flags.count;
+    const samples = set.samples.slice(flags.skip, end);
+    if (samples.length === 0) {
+      throw badOption(
+        'skip',
+        `no images are left: there are ${set.samples.length}, and --skip is ${flags.skip}`,
+      );
+    }
+    const finder = new ClassFinder(set, model.info.labels, model.info.classes, flags.classOffset);
+    // Before any work: a wrong label further on should not cost the time until then.
+    const truths = new Map(samples.map((sample) => [sample, finder.classOf(sample)]));
+    if (flags.against !== undefined) reference = await openReference(flags.against, model, flags);
+
+    const tally = new Tally();
+    const referenceTally = new Tally();
+    let agreed = 0;
+    for await (const [sample, pixels] of decodedAhead(samples, signal)) {
+      const truth = truths.get(sample)!;
+      const best = await timedRanking(model, pixels, tally, truth);
+      if (reference && best === (await timedRanking(reference, pixels, referenceTally, truth))) ++agreed;
+      progress.onProgress({
+        phase: 'evaluate',
+        fraction: tally.count / samples.length,
+        layer: `${tally.count} images`,
+      });
+      // Lets a signal through: the networks run on this thread.
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+    }
+    progress.stop();
+    const against = reference && { model: flags.against, ...referenceTally.figures };
+    const agreement = reference ? agreed / tally.count : undefined;
+    const result = { model: path, kind: opened.kind, ...tally.figures, agreement, against };
+    printResult(flags.json ?? false, result, () =>
+      resultText(path, tally, flags.against, referenceTally, agreement),
+    );
+  } catch (error) {
+    progress.stop();
+    if (error instanceof TrefoilError && error.code === 'BAD_IMAGE') {
+      throw new TrefoilError(
+        'BAD_IMAGE',
+        `${error.message}; accuracy is not counted without it`,
+        error.details,
+      );
+    }
+    throw error;
+  } finally {
+    set.close();
+    reference?.dispose();
+    model.dispose();
+  }
+}
+
+function resultText(
+  path: string,
+  tally: Tally,
+  against: string | undefined,
+  referenceTally: Tally,
+  agreement: number | undefined,
+): string {
+  const row = (name: string, { figures }: Tally) => [
+    name,
+    percentText(figures.top1, 2),
+    figures.interval.map((share) => percentText(share)).join(' to '),
+    percentText(figures.top5, 2),
+    String(figures.count),
+    figures.milliseconds.toFixed(2),
+  ];
+  const right = { right: true };
+  const lines = [
+    table(
+      [
+        { title: 'model' },
+        { title: 'top-1', ...right },
+        { title: '95% interval', ...right },
+        { title: 'top-5', ...right },
+        { title: 'images', ...right },
+        { title: 'ms an image', ...right },
+      ],
+      [row(path, tally), ...(against === undefined ? [] : [row(against, referenceTally)])],
+    ),
+  ];
+  if (agreement !== undefined) lines.push(`the two agree on ${percentText(agreement, 2)} of the images`);
+  return lines.join('\n');
+}

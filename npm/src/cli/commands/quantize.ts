@@ -1,0 +1,132 @@
+import { badOption } from '../../options.js';
+import { quantize as quantizeNetwork } from '../../quantize.js';
+import type { Clip, LayerOptions, LayerReport, Method, QuantizeReport } from '../../quantize-types.js';
+import { preprocessOf, type OutputFlags, type PreprocessFlags } from '../flags.js';
+import { openImages, spread } from '../images.js';
+import { readLabels } from '../models.js';
+import { checkNotInput, writeAtomically } from '../output-file.js';
+import { ProgressLine, bytesText, countText, percentText, printResult, table } from '../terminal.js';
+
+export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
+  output: string;
+  calibration: string;
+  calibrationCount: number;
+  groupSize: number | 'filter';
+  scaleLevels: number | 'free';
+  planes: number;
+  activationBits: number;
+  residualBits: number;
+  method: Method;
+  layer: string[];
+  labels?: string;
+  clip: Clip;
+  percentile?: number;
+  affine: boolean;
+}
+
+const layerKeys: Record<string, (text: string) => LayerOptions> = {
+  weights: (text) => ({ weights: text as 'int8' }),
+  method: (text) => ({ method: text as Method }),
+  'group-size': (text) => ({ groupSize: text === 'filter' ? text : Number(text) }),
+  'activation-bits': (text) => ({ activationBits: Number(text) }),
+};
+
+/** "NAME:KEY=VALUE[,KEY=VALUE]". Names may have colons themselves. */
+export function parseLayers(given: readonly string[]): Record<string, LayerOptions> {
+  const layers: Record<string, LayerOptions> = {};
+  for (const text of given) {
+    const colon = text.lastIndexOf(':');
+    if (colon < 1) throw badOption('layer', `--layer '${text}' should read NAME:KEY=VALUE`);
+    const name = text.slice(0, colon);
+    for (const pair of text.slice(colon + 1).split(',')) {
+      const [key = '', value = ''] = pair.split('=');
+      const parse = layerKeys[key.trim()];
+      if (!parse || value === '') {
+        const keys = Object.keys(layerKeys).join(', ');
+        throw badOption('layer', `--layer '${text}': '${pair}' should be KEY=VALUE, with a KEY of ${keys}`);
+      }
+      layers[name] = { ...layers[name], ...parse(value.trim()) };
+    }
+  }
+  return layers;
+}
+
+export async function quantize(path: string, flags: QuantizeFlags, signal: AbortSignal): Promise<void> {
+  checkNotInput(flags.output, [path, flags.labels, flags.calibration]);
+  const layers = parseLayers(flags.layer);
+  const labels = flags.labels === undefined ? [] : await readLabels(flags.labels);
+  const set = await openImages(flags.calibration);
+  const progress = new ProgressLine(flags.quiet ?? false);
+  const start = performance.now();
+  try {
+    const chosen = spread(set.samples, flags.calibrationCount);
+    const { model, report } = await quantizeNetwork(path, {
+      calibration: chosen.map((sample) => sample.image()),
+      groupSize: flags.groupSize,
+      scaleLevels: flags.scaleLevels,
+      planes: flags.planes,
+      activationBits: flags.activationBits,
+      residualBits: flags.residualBits,
+      method: flags.method,
+      clip: flags.clip,
+      ...(flags.percentile !== undefined && { percentile: flags.percentile }),
+      affineCorrection: flags.affine,
+      layers,
+      labels,
+      preprocess: preprocessOf(flags),
+      onProgress: progress.onProgress,
+      signal,
+    });
+    progress.stop();
+    await writeAtomically(flags.output, model);
+    const milliseconds = performance.now() - start;
+    printResult(flags.json ?? false, { output: flags.output, milliseconds, ...report }, () =>
+      reportText(flags.output, report, milliseconds),
+    );
+  } finally {
+    progress.stop();
+    set.close();
+  }
+}
+
+const decibels = (value: number | null) => (value === null ? '-' : value.toFixed(1));
+
+function layerRow(layer: LayerReport): string[] {
+  return [
+    layer.name,
+    layer.kind,
+    layer.kind === 'ternary' ? (layer.groupSize === 0 ? 'filter' : String(layer.groupSize)) : '',
+    countText(layer.weights),
+    layer.bitsPerWeight.toFixed(2),
+    percentText(layer.zeroShare, 0),
+    percentText(layer.multiplicationsRemoved),
+    decibels(layer.weightSqnrDb),
+    decibels(layer.outputSqnrDb),
+  ];
+}
+
+function reportText(output: string, report: QuantizeReport, milliseconds: number): string {
+  const right = { right: true };
+  const { total } = report;
+  return [
+    table(
+      [
+        { title: 'layer' },
+        { title: 'weights' },
+        { title: 'group', ...right },
+        { title: 'count', ...right },
+        { title: 'bits', ...right },
+        { title: 'zeros', ...right },
+        { title: 'x removed', ...right },
+        { title: 'weights dB', ...right },
+        { title: 'result dB', ...right },
+      ],
+      report.layers.map(layerRow),
+    ),
+    '',
+    `${output}: ${bytesText(report.fileBytes)}, from ${bytesText(report.sourceBytes)} ` +
+      `(${(report.sourceBytes / report.fileBytes).toFixed(1)} times smaller)`,
+    `${total.bitsPerWeight.toFixed(2)} bits a weight, ${percentText(total.multiplicationsRemoved)} of the multiplications ` +
+      `removed, ${report.calibrationImages} calibration images, ${(milliseconds / 1000).toFixed(1)} s`,
+  ].join('\n');
+}

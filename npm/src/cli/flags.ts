@@ -1,0 +1,88 @@
+// Options that several commands share, and how their text is read.
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import type { PreprocessOptions } from '../types.js';
+
+export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < low || value > high) {
+      const range = high === Number.MAX_SAFE_INTEGER ? `${low} or more` : `from ${low} to ${high}`;
+      throw new InvalidArgumentError(`It must be a whole number, ${range}.`);
+    }
+    return value;
+  };
+}
+
+/** "0.485" or a fraction, "123.7/255". */
+function realNumber(text: string): number {
+  const parts = text.split('/').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  const value = parts.length === 2 ? parts[0]! / parts[1]! : parts.length === 1 ? parts[0]! : NaN;
+  if (!Number.isFinite(value)) {
+    throw new InvalidArgumentError('It must be one number or three (R,G,B), each like 0.485 or 124/255.');
+  }
+  return value;
+}
+
+function channels(text: string): number[] {
+  const values = text.split(',').map(realNumber);
+  if (values.length !== 1 && values.length !== 3) {
+    throw new InvalidArgumentError('It must be one number or three (R,G,B), each like 0.485 or 124/255.');
+  }
+  return values;
+}
+
+function cropSize(text: string): [number, number] {
+  const sides = text.split(/[x,]/).map(wholeNumber(1, 1 << 20));
+  if (sides.length > 2) throw new InvalidArgumentError('It must be N, or HEIGHTxWIDTH.');
+  return [sides[0]!, sides[1] ?? sides[0]!];
+}
+
+export interface PreprocessFlags {
+  resize?: number;
+  crop?: [number, number];
+  mean?: number[];
+  std?: number[];
+}
+
+/** How pictures are prepared for an .onnx, which does not say so itself. A .trefoil does. */
+export function addPreprocessFlags(command: Command): Command {
+  return command
+    .option(
+      '--resize <n>',
+      'bring the shorter side to N pixels first (default: straight to the crop)',
+      wholeNumber(0),
+    )
+    .option('--crop <n>', "cut out the centre, N or HEIGHTxWIDTH (default: the network's input)", cropSize)
+    .option('--mean <r,g,b>', 'subtracted from a pixel, where white is 1 (default: 0)', channels)
+    .option(
+      '--std <r,g,b>',
+      'then divided by; 1/255 for a network that takes 0 to 255 (default: 1)',
+      channels,
+    );
+}
+
+export function preprocessOf(flags: PreprocessFlags): PreprocessOptions {
+  const { resize, crop, mean, std } = flags;
+  return {
+    ...(resize !== undefined && { resize }),
+    ...(crop !== undefined && { crop }),
+    ...(mean !== undefined && { mean }),
+    ...(std !== undefined && { std }),
+  };
+}
+
+export function hasPreprocess(flags: PreprocessFlags): boolean {
+  return Object.keys(preprocessOf(flags)).length > 0;
+}
+
+export interface OutputFlags {
+  json?: boolean;
+  quiet?: boolean;
+}
+
+export function addOutputFlags(command: Command): Command {
+  return command
+    .addOption(new Option('--json', 'print one JSON document on stdout, and nothing else there'))
+    .addOption(new Option('--quiet', 'print no progress'));
+}

@@ -1,0 +1,197 @@
+#!/usr/bin/env node
+// The command `trefoil`.
+//
+// Exit codes: 0 done; 1 something failed at work; 2 the command line is wrong; 130 and 143 ended by SIGINT and SIGTERM.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import { TrefoilError, messageOf } from '../errors.js';
+import { version } from '../index.js';
+import { classify, type ClassifyFlags } from './commands/classify.js';
+import { evaluate, type EvaluateFlags } from './commands/evaluate.js';
+import { inspect } from './commands/inspect.js';
+import { quantize, type QuantizeFlags } from './commands/quantize.js';
+import { addOutputFlags, addPreprocessFlags, wholeNumber, type OutputFlags } from './flags.js';
+import type { ModelFlags } from './models.js';
+import { printJson } from './terminal.js';
+
+const exitCodes = { done: 0, failed: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const;
+
+class Interrupted extends Error {
+  constructor(readonly signal: 'SIGINT' | 'SIGTERM') {
+    super(`ended by ${signal}`);
+  }
+}
+
+/** The first signal ends the work in order, a second one at once. */
+function signalsAsAbort(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(exitCodes[name]);
+      controller.abort(new Interrupted(name));
+    });
+  }
+  return controller.signal;
+}
+
+function groupSize(text: string): number | 'filter' {
+  return text === 'filter' ? text : wholeNumber(1)(text);
+}
+
+function scaleLevels(text: string): number | 'free' {
+  return text === 'free' ? text : wholeNumber(2, 256)(text);
+}
+
+function percentile(text: string): number {
+  const value = Number(text);
+  if (!(value >= 50 && value <= 100)) throw new InvalidArgumentError('It must be from 50 to 100.');
+  return value;
+}
+
+const collect = (text: string, list: string[]) => [...list, text];
+
+function addClassLabels(command: Command): Command {
+  return command.option('--class-labels <file>', 'names for the classes of an .onnx, one a line');
+}
+
+function inspectCommand(): Command {
+  const command = new Command('inspect')
+    .description('show the layers, shapes and bytes of a model, and what is supported of it')
+    .argument('<model>', 'a .trefoil or an .onnx');
+  addPreprocessFlags(addOutputFlags(command));
+  return command.action((model: string, flags: ModelFlags & OutputFlags) => inspect(model, flags));
+}
+
+function quantizeCommand(signal: AbortSignal): Command {
+  const command = new Command('quantize')
+    .description('make a ternary model of a float one')
+    .argument('<model>', 'an .onnx')
+    .requiredOption('-o, --output <file>', 'the .trefoil to write')
+    .requiredOption('--calibration <images>', 'pictures like those that the network will see')
+    .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
+    .option('--group-size <n>', "weights that share a scale, or 'filter'", groupSize, 4)
+    .option('--scale-levels <n>', "different scales a filter may have, or 'free'", scaleLevels, 'free')
+    .option('--planes <n>', 'ternary planes that a filter is the sum of', wholeNumber(1, 2), 1)
+    .option('--activation-bits <n>', 'bits of activations', wholeNumber(4, 8), 8)
+    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
+    .addOption(
+      new Option('--method <name>', 'how scales are found')
+        .choices(['fgq', 'fgq-two-sided', 'compensated'])
+        .default('fgq'),
+    )
+    .option('--layer <name:key=value>', 'what one layer does differently (may be repeated)', collect, [])
+    .option('--labels <file>', 'names of the classes, one a line')
+    .addOption(
+      new Option('--clip <rule>', 'how ranges of activations are found')
+        .choices(['mse', 'max', 'percentile'])
+        .default('mse'),
+    )
+    .option('--percentile <p>', 'for --clip percentile (default: 99.99)', percentile)
+    .option('--no-affine', "leave each filter's mean and deviation as they come");
+  addPreprocessFlags(addOutputFlags(command));
+  command.addHelpText(
+    'after',
+    '\nKeys of --layer: weights=ternary|int8, method=NAME, group-size=N|filter, activation-bits=N; several with commas.',
+  );
+  return command.action((model: string, flags: QuantizeFlags) => quantize(model, flags, signal));
+}
+
+function classifyCommand(signal: AbortSignal): Command {
+  const command = new Command('classify')
+    .description('name what pictures show')
+    .argument('<model>', 'a .trefoil or an .onnx')
+    .argument('<image...>', 'image files')
+    .option('--top-k <n>', 'how many classes to name', wholeNumber(1), 5);
+  addClassLabels(addPreprocessFlags(addOutputFlags(command)));
+  return command.action(async (model: string, images: string[], flags: ClassifyFlags) => {
+    if (!(await classify(model, images, flags, signal))) process.exitCode = exitCodes.failed;
+  });
+}
+
+function evaluateCommand(signal: AbortSignal): Command {
+  const command = new Command('evaluate')
+    .description('count how often a model is right')
+    .argument('<model>', 'a .trefoil or an .onnx')
+    .requiredOption('--images <images>', 'a folder with one sub-folder a class, a manifest, ...')
+    .option('--labels <csv>', 'for a flat folder: a CSV with the columns file and class')
+    .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
+    .option('--count <n>', 'stop after N images', wholeNumber(1))
+    .option('--against <model.onnx>', 'a float network to compare with')
+    .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
+  addClassLabels(addPreprocessFlags(addOutputFlags(command)));
+  return command.action((model: string, flags: EvaluateFlags) => evaluate(model, flags, signal));
+}
+
+function laterCommand(name: string): Command {
+  return new Command(name)
+    .description('not in this version')
+    .allowUnknownOption()
+    .argument('[anything...]')
+    .option('--json', 'print one JSON document on stdout, and nothing else there')
+    .action(() => {
+      throw new TrefoilError('NOT_AVAILABLE', `trefoil ${name} is not in this version`, { command: name });
+    });
+}
+
+const imagesHelp = `
+IMAGES is a folder with one sub-folder a class, a folder of images (with --labels CSV, where classes are needed), a
+manifest (.csv or .jsonl with file and class; files relative to it), or a file in CIFAR-10's binary format.
+Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.`;
+
+function makeProgram(signal: AbortSignal): Command {
+  const program = new Command('trefoil')
+    .description('Quantizes image classifiers to ternary weights, and runs them on integers.')
+    .version(version)
+    .showHelpAfterError('(--help shows the options)')
+    .addHelpText('after', imagesHelp);
+  const commands = [
+    inspectCommand(),
+    quantizeCommand(signal),
+    classifyCommand(signal),
+    evaluateCommand(signal),
+    ...['sweep', 'bench', 'batch'].map(laterCommand),
+  ];
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+  for (const command of [program, ...commands]) command.exitOverride();
+  return program;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return exitCodes[error.signal];
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  const usage = error instanceof TrefoilError && ['BAD_OPTION', 'NOT_AVAILABLE'].includes(error.code);
+  return usage ? exitCodes.usage : exitCodes.failed;
+}
+
+function explain(error: unknown, json: boolean): void {
+  const code =
+    error instanceof TrefoilError ? error.code : error instanceof Interrupted ? 'ABORTED' : 'INTERNAL';
+  if (error instanceof CommanderError) {
+    // Commander has written its message, or the help that was asked for, already.
+    if (json && error.exitCode !== 0) {
+      printJson({
+        error: { code: 'BAD_OPTION', message: error.message.replace(/^error: /, ''), details: {} },
+      });
+    }
+    return;
+  }
+  const details = error instanceof TrefoilError ? error.details : {};
+  if (json) printJson({ error: { code, message: messageOf(error), details } });
+  process.stderr.write(`error: ${messageOf(error)} (${code})\n`);
+  if (code === 'INTERNAL' && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+}
+
+async function main(): Promise<void> {
+  // Whoever reads our output may have seen enough.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed);
+  });
+  try {
+    await makeProgram(signalsAsAbort()).parseAsync();
+  } catch (error) {
+    explain(error, process.argv.includes('--json'));
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+await main();

@@ -1,0 +1,209 @@
+// Instances of the two WebAssembly modules, with what their functions take and return (bindings/*.cpp).
+import { TrefoilError, messageOf, type ErrorCode, type Reply } from './errors.js';
+import type { GraphLayer } from './quantize-types.js';
+import type { Preprocess, Shape } from './types.js';
+
+export type ModuleReply<T> = { value: T } | { error: { code: ErrorCode; message: string } };
+
+export interface BestClasses {
+  indices: number[];
+  scores: number[];
+}
+
+export interface RuntimeLayer {
+  name: string;
+  operation: string;
+  variant: string;
+  shape: Shape;
+  macs: number;
+  weightBytes: number;
+}
+
+export interface RuntimeInfo {
+  name: string;
+  labels: string[];
+  recipe: string;
+  provenance: string;
+  inputShape: Shape;
+  classes: number;
+  preprocess: Preprocess;
+  layers: RuntimeLayer[];
+  memoryBytes: number;
+}
+
+export interface RuntimeRun extends BestClasses {
+  integers: Int32Array<ArrayBuffer>;
+  logits: Float32Array<ArrayBuffer>;
+}
+
+export interface RuntimeModule {
+  load(file: Uint8Array, variants: string[]): ModuleReply<RuntimeInfo>;
+  unload(): void;
+  planes(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+  ): ModuleReply<Uint8Array<ArrayBuffer>>;
+  run(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    topK: number,
+  ): ModuleReply<RuntimeRun>;
+}
+
+export interface GraphInfo {
+  name: string;
+  inputShape: Shape;
+  classes: number;
+  layers: GraphLayer[];
+}
+
+export interface FloatRun extends BestClasses {
+  logits: Float32Array<ArrayBuffer>;
+}
+
+export interface LayerRecipe {
+  layer: string;
+  weights?: 'ternary' | 'int8';
+  method?: string;
+  groupSize?: number;
+  activationBits?: number;
+}
+
+export interface Recipe {
+  method: string;
+  groupSize: number;
+  activationBits: number;
+  residualBits: number;
+  clip: string;
+  percentile: number;
+  affineCorrection: boolean;
+  layers: LayerRecipe[];
+}
+
+type ModuleProgress = (phase: string, fraction: number, layer: string) => boolean;
+
+export interface QuantizerModule {
+  open(file: Uint8Array, height: number, width: number): ModuleReply<GraphInfo>;
+  close(): void;
+  evaluate(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    preprocess: Preprocess,
+    topK: number,
+  ): ModuleReply<FloatRun>;
+  planes(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    preprocess: Preprocess,
+  ): ModuleReply<Uint8Array<ArrayBuffer>>;
+  addCalibrationImage(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    preprocess: Preprocess,
+  ): ModuleReply<number>;
+  checkRecipe(recipe: Recipe): ModuleReply<undefined>;
+  quantize(
+    recipe: Recipe,
+    preprocess: Preprocess,
+    labels: string[],
+    sourceHash: string,
+    progress: ModuleProgress,
+  ): ModuleReply<{ model: Uint8Array<ArrayBuffer>; report: string }>;
+  supportedOperators(): string[];
+}
+
+/** What Emscripten's generated JavaScript exports. */
+export type Factory<Module> = (overrides: {
+  instantiateWasm(imports: WebAssembly.Imports, receive: (instance: WebAssembly.Instance) => void): object;
+}) => Promise<Module>;
+
+/** One instance. After a trap its state is unknown, so it answers nothing more. */
+export class Engine<Module> {
+  readonly module: Module;
+  readonly #memory: WebAssembly.Memory;
+  #trapped: Reply<never> | undefined;
+
+  private constructor(module: Module, memory: WebAssembly.Memory) {
+    this.module = module;
+    this.#memory = memory;
+  }
+
+  static async create<Module>(factory: Factory<Module>, wasm: WebAssembly.Module): Promise<Engine<Module>> {
+    let memory: WebAssembly.Memory | undefined;
+    const module = await new Promise<Module>((resolve, reject) => {
+      const instantiateWasm = (
+        imports: WebAssembly.Imports,
+        receive: (instance: WebAssembly.Instance) => void,
+      ) => {
+        WebAssembly.instantiate(wasm, imports)
+          .then((instance) => {
+            memory = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory);
+            receive(instance);
+          })
+          .catch(reject);
+        return {};
+      };
+      factory({ instantiateWasm }).then(resolve, reject);
+    }).catch((error: unknown) => {
+      if (error instanceof RangeError) {
+        throw new TrefoilError('OUT_OF_MEMORY', `no memory for WebAssembly: ${error.message}`, {}, error);
+      }
+      throw new TrefoilError(
+        'NOT_WASM',
+        `this .wasm does not fit this package: ${messageOf(error)}`,
+        {},
+        error,
+      );
+    });
+    if (!memory)
+      throw new TrefoilError('NOT_WASM', 'this .wasm does not fit this package: it exports no memory');
+    return new Engine(module, memory);
+  }
+
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  get usable(): boolean {
+    return this.#trapped === undefined;
+  }
+
+  call<T>(work: (module: Module) => Reply<T>): Reply<T> {
+    if (this.#trapped) return this.#trapped;
+    try {
+      return work(this.module);
+    } catch (error) {
+      this.#trapped = trapReply(error);
+      return this.#trapped;
+    }
+  }
+}
+
+/** Without C++ exceptions, memory that can't be had ends in abort(); nothing else in the library calls it. */
+function trapReply(error: unknown): Reply<never> {
+  const message = messageOf(error);
+  if (error instanceof RangeError || /native code called abort|out of memory|OOM/i.test(message)) {
+    return {
+      error: {
+        code: 'OUT_OF_MEMORY',
+        message: `WebAssembly has no memory left (${message}); dispose of other models`,
+      },
+    };
+  }
+  return {
+    error: {
+      code: 'INTERNAL',
+      message: `the WebAssembly code failed: ${message}. Please report this as a bug.`,
+    },
+  };
+}

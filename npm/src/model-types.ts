@@ -1,0 +1,70 @@
+import type { ClassifyOptions, ImageInput, Prediction, Preprocess, Shape, TaskOptions } from './types.js';
+
+/** Options of {@link loadModel}. */
+export interface LoadOptions extends TaskOptions {
+  /** Forces kernels by name: operation (or "*") to variant. For tests and measurements; the answers are the same. */
+  variants?: Readonly<Record<string, string>>;
+}
+
+/** One step of a ternary model. */
+export interface LayerInfo {
+  name: string;
+  operation: string;
+  /** The kernel that runs it; empty where there is no choice. */
+  variant: string;
+  /** Of the result. */
+  shape: Shape;
+  /** Multiply-accumulates of the same layer with dense weights. */
+  macs: number;
+  /** Packed, in memory. */
+  weightBytes: number;
+}
+
+export interface ModelInfo {
+  name: string;
+  /** One a class, or empty. */
+  labels: string[];
+  classes: number;
+  inputShape: Shape;
+  preprocess: Preprocess;
+  layers: LayerInfo[];
+  /** The kernels in use, by operation. */
+  variants: Record<string, string[]>;
+  fileBytes: number;
+  /** Packed weights and activations, in WebAssembly memory. */
+  memoryBytes: number;
+  threads: number;
+  /** Whether the model runs in a worker. */
+  worker: boolean;
+  /** How it was quantized. */
+  recipe: Record<string, unknown>;
+  /** From what it was made. */
+  provenance: Record<string, unknown>;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+}
+
+/** All outputs of a ternary model. */
+export interface Logits {
+  /** What the integer arithmetic gives: the same on every machine. */
+  integers: Int32Array<ArrayBuffer>;
+  /** The same as real numbers, before softmax. */
+  logits: Float32Array<ArrayBuffer>;
+}
+
+/** A ternary model, ready to run. Give it back with {@link dispose}, or declare it with `using`. */
+export interface Model {
+  readonly info: ModelInfo;
+  readonly disposed: boolean;
+  /** The best classes of a picture, best first. Errors: BAD_IMAGE, DISPOSED and others; the signal's reason. */
+  classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
+  /** The outputs of all classes. */
+  logits(image: ImageInput, options?: RunOptions): Promise<Logits>;
+  /** The network's input of a picture: resized and cropped, in channels, rows, columns. */
+  planes(image: ImageInput, options?: RunOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}

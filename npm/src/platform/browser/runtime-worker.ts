@@ -1,0 +1,8 @@
+import type { StartedWorker } from '../../link.js';
+import { startedWorker } from './worker.js';
+
+export const inWorkerByDefault = true;
+
+export function startRuntimeWorker(): StartedWorker {
+  return startedWorker(new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+}

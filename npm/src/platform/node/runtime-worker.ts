@@ -1,0 +1,9 @@
+import type { StartedWorker } from '../../link.js';
+import { startNodeWorker } from './worker.js';
+
+/** A classification takes milliseconds: less than a server's user notices, and no copy to a thread. */
+export const inWorkerByDefault = false;
+
+export function startRuntimeWorker(): StartedWorker {
+  return startNodeWorker(new URL('./node-worker.js', import.meta.url));
+}

@@ -1,0 +1,135 @@
+import type { RunOptions } from './model-types.js';
+import type {
+  ClassifyOptions,
+  ImageInput,
+  Prediction,
+  Preprocess,
+  PreprocessOptions,
+  Shape,
+  TaskOptions,
+} from './types.js';
+
+/** One scale a group, or one a group and sign. `compensated` belongs to a later version. */
+export type Method = 'fgq' | 'fgq-two-sided' | 'compensated';
+
+/** How the range of an activation is found: by least squared error, the largest value, or a percentile. */
+export type Clip = 'mse' | 'max' | 'percentile';
+
+/** What one layer does differently. */
+export interface LayerOptions {
+  weights?: 'ternary' | 'int8';
+  method?: Method;
+  groupSize?: number | 'filter';
+  /** Of the layer's result. */
+  activationBits?: number;
+}
+
+/** Options of {@link quantize}. */
+export interface QuantizeOptions extends TaskOptions {
+  /** Pictures like those that the network will see; 32 or more are advised, and none that accuracy is measured on. */
+  calibration: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+  /** Weights that share a scale: consecutive input channels, or all of a filter. Default 4. */
+  groupSize?: number | 'filter';
+  /** 4 to 8. Default 8. */
+  activationBits?: number;
+  /** Of sums (residual streams), 4 to 8. Default 8. */
+  residualBits?: number;
+  /** Default 'fgq'. */
+  method?: Method;
+  /** Ternary planes a filter is the sum of. Only 1 in this version. */
+  planes?: number;
+  /** Different scales a filter may have. Only 'free' in this version. */
+  scaleLevels?: number | 'free';
+  /** By exact layer name. */
+  layers?: Readonly<Record<string, LayerOptions>>;
+  /** One a class. */
+  labels?: readonly string[];
+  preprocess?: PreprocessOptions;
+  /** Default 'mse'. */
+  clip?: Clip;
+  /** For the clip 'percentile', 50 to 100. Default 99.99. */
+  percentile?: number;
+  /** Matches each filter's mean and deviation to the float network's. Default true. */
+  affineCorrection?: boolean;
+}
+
+/** Figures of one layer, or of the whole network. */
+export interface LayerReport {
+  name: string;
+  kind: string;
+  shape: Shape;
+  weights: number;
+  /** Of one image. */
+  macs: number;
+  groupSize: number;
+  floatBytes: number;
+  fileBytes: number;
+  /** Codes at 2 bits plus scales; 8 for int8. */
+  bitsPerWeight: number;
+  zeroShare: number;
+  /** The share of multiplications that is gone, 0 to 1. */
+  multiplicationsRemoved: number;
+  /** Signal to quantization noise of the weights, in decibels; null where there is no noise. */
+  weightSqnrDb: number | null;
+  /** The same of the layer's result on the calibration images, against the float network. */
+  outputSqnrDb: number | null;
+}
+
+export interface QuantizeReport {
+  layers: LayerReport[];
+  total: LayerReport;
+  sourceBytes: number;
+  fileBytes: number;
+  calibrationImages: number;
+}
+
+export interface Quantized {
+  /** A `.trefoil` file. The same network, pictures and options give the same bytes everywhere. */
+  model: Uint8Array<ArrayBuffer>;
+  report: QuantizeReport;
+}
+
+/** Options of {@link loadFloatModel}. */
+export interface FloatOptions extends TaskOptions {
+  preprocess?: PreprocessOptions;
+  labels?: readonly string[];
+}
+
+/** One step of a float network. */
+export interface GraphLayer {
+  name: string;
+  operation: string;
+  /** Of the result. */
+  shape: Shape;
+  /** Multiply-accumulates of one image. */
+  macs: number;
+  /** Count. */
+  weights: number;
+}
+
+export interface FloatModelInfo {
+  name: string;
+  labels: string[];
+  classes: number;
+  inputShape: Shape;
+  preprocess: Preprocess;
+  /** After batch norm is folded; convolutions have the names that `layers` of {@link QuantizeOptions} takes. */
+  layers: GraphLayer[];
+  fileBytes: number;
+  worker: boolean;
+}
+
+/** An ONNX network run in plain float: what a quantized model is compared with. */
+export interface FloatModel {
+  readonly info: FloatModelInfo;
+  readonly disposed: boolean;
+  /** The best classes of a picture, best first. Errors: BAD_IMAGE, DISPOSED and others; the signal's reason. */
+  classify(image: ImageInput, options?: ClassifyOptions): Promise<Prediction[]>;
+  /** The outputs of all classes, before softmax. */
+  logits(image: ImageInput, options?: RunOptions): Promise<{ logits: Float32Array<ArrayBuffer> }>;
+  /** The network's input of a picture: resized and cropped, in channels, rows, columns. */
+  planes(image: ImageInput, options?: RunOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}

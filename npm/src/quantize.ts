@@ -1,0 +1,164 @@
+// The entry `trefoil/quantize`: from a float network and some pictures to a ternary model.
+import { decode } from '#platform/images.js';
+import { quantizeInWorker } from '#platform/quantizer-worker.js';
+import { proxy } from 'comlink';
+
+import { Reporter } from './abort.js';
+import { forHost } from './classifier.js';
+import type { Recipe } from './engine.js';
+import { hashOf } from './hash.js';
+import { checkLabelCount, openNetwork, type OpenNetwork } from './network.js';
+import { badOption, checkCallback, checkKeys, checkLabels, checkPreprocess, checkSignal } from './options.js';
+import type { Quantized, QuantizeOptions, QuantizeReport } from './quantize-types.js';
+import type { HostProgress } from './quantizer-host.js';
+import { recipeOf } from './recipe.js';
+import type { ImageInput, ModelSource } from './types.js';
+
+export { loadFloatModel } from './float-model.js';
+export { TrefoilError, type ErrorCode, type ErrorDetails } from './errors.js';
+export type * from './quantize-types.js';
+export type { RunOptions } from './model-types.js';
+export type * from './types.js';
+
+const known = [
+  'calibration',
+  'groupSize',
+  'activationBits',
+  'residualBits',
+  'method',
+  'planes',
+  'scaleLevels',
+  'layers',
+  'labels',
+  'preprocess',
+  'clip',
+  'percentile',
+  'affineCorrection',
+  'wasm',
+  'worker',
+  'signal',
+  'onProgress',
+];
+
+/** Shares of the whole work; measured on small networks, for the bar to move evenly. */
+const readShare = 0.02;
+const decodeShare = 0.08;
+
+function checkCalibration(images: unknown): Iterable<ImageInput> | AsyncIterable<ImageInput> {
+  const iterable =
+    typeof images === 'object' &&
+    images !== null &&
+    (Symbol.iterator in images || Symbol.asyncIterator in images);
+  if (!iterable || ArrayBuffer.isView(images)) {
+    throw badOption(
+      'calibration',
+      'calibration must be a list (or any iterable) of images; 32 or more are advised',
+    );
+  }
+  return images as Iterable<ImageInput> | AsyncIterable<ImageInput>;
+}
+
+async function addImages(
+  network: OpenNetwork,
+  images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  reporter: Reporter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const total = Array.isArray(images) ? images.length : undefined;
+  let loaded = 0;
+  for await (const image of images) {
+    const decoded = await decode(image, signal);
+    const ready = forHost(network.link, decoded);
+    await network.link.call((host) => host.addCalibrationImage(ready, network.preprocess), signal);
+    ++loaded;
+    reporter.report({
+      phase: 'decode',
+      fraction: readShare + (total ? (decodeShare * loaded) / total : 0),
+      loaded,
+      ...(total ? { total } : {}),
+    });
+  }
+  if (loaded === 0) throw badOption('calibration', 'calibration has no images; 32 or more are advised');
+}
+
+/** Layers and figures have the names of JavaScript here, and of C++ in the module's report. */
+function camelKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(camelKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  const camel = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [camel(key), camelKeys(item)]));
+}
+
+async function run(
+  network: OpenNetwork,
+  recipe: Recipe,
+  labels: string[],
+  reporter: Reporter,
+  signal: AbortSignal | undefined,
+): Promise<Quantized> {
+  const hash = await hashOf(network.bytes);
+  let failure: { error: unknown } | undefined;
+  const progress: HostProgress = (phase, fraction, layer) => {
+    if (failure) return false;
+    try {
+      const before = readShare + decodeShare;
+      reporter.report({ phase, fraction: before + (1 - before) * fraction, layer });
+      return true;
+    } catch (error) {
+      failure = { error };
+      // Ends a worker, which can't hear an answer while it works. On this thread `false` does it.
+      if (network.link.inWorker) network.link.close();
+      return false;
+    }
+  };
+  try {
+    const heard = network.link.inWorker ? proxy(progress) : progress;
+    const { model, report } = await network.link.call(
+      (host) => host.quantize(recipe, network.preprocess, labels, hash, heard),
+      signal,
+    );
+    return { model, report: camelKeys(JSON.parse(report)) as QuantizeReport };
+  } catch (error) {
+    throw failure ? failure.error : error;
+  }
+}
+
+/**
+ * Quantizes an ONNX network to ternary weights. In a worker by default, in Node as well: it takes seconds to minutes.
+ *
+ * Errors: BAD_ONNX, UNSUPPORTED_OP (details.supported lists the operators that are), BAD_OPTION, BAD_IMAGE, OVERFLOW,
+ * OUT_OF_MEMORY, ABORTED and others; the signal's reason.
+ */
+export async function quantize(onnx: ModelSource, options: QuantizeOptions): Promise<Quantized> {
+  checkKeys(options, known, 'quantize');
+  const signal = checkSignal(options.signal);
+  const images = checkCalibration(options.calibration);
+  const labels = checkLabels(options.labels);
+  const recipe = recipeOf(options);
+  const preprocess = checkPreprocess(options.preprocess, 'quantize');
+  const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
+  reporter.report({ phase: 'load', fraction: 0 });
+
+  const network = await openNetwork(
+    onnx,
+    preprocess,
+    { ...options, byDefault: quantizeInWorker },
+    (loaded, total) =>
+      reporter.report({
+        phase: 'load',
+        fraction: total ? (readShare * loaded) / total : 0,
+        loaded,
+        ...(total ? { total } : {}),
+      }),
+  );
+  try {
+    await network.link.call((host) => host.checkRecipe(recipe), signal);
+    checkLabelCount(labels, network.graph.classes);
+    await addImages(network, images, reporter, signal);
+    const quantized = await run(network, recipe, labels, reporter, signal);
+    reporter.report({ phase: 'write', fraction: 1 });
+    return quantized;
+  } finally {
+    network.link.close();
+  }
+}

@@ -1,0 +1,91 @@
+import createQuantizer from 'trefoil-wasm/trefoil-quantizer.mjs';
+
+import { Engine, type FloatRun, type GraphInfo, type QuantizerModule, type Recipe } from './engine.js';
+import type { Reply } from './errors.js';
+import { replying, toPixels } from './host.js';
+import type { HostImage, RawImage } from './pixels.js';
+import type { Preprocess } from './types.js';
+
+/** Hears of progress; what it returns (false: cancel) counts only on the caller's own thread. */
+export type HostProgress = (phase: string, fraction: number, layer: string) => boolean | Promise<boolean>;
+
+/** Owns one instance of the quantizer module, and the float network in it. */
+export class QuantizerHost {
+  #engine: Engine<QuantizerModule> | undefined;
+
+  /** height, width: the input of a model that leaves it open, else 0. */
+  open(wasm: WebAssembly.Module, file: Uint8Array, height: number, width: number): Promise<Reply<GraphInfo>> {
+    return replying(async () => {
+      this.close();
+      const engine = await Engine.create<QuantizerModule>(createQuantizer, wasm);
+      this.#engine = engine;
+      const reply = engine.call((module) => module.open(file, height, width));
+      if ('error' in reply && reply.error.code === 'UNSUPPORTED_OP') {
+        const supported = engine.call((module) => ({ value: module.supportedOperators() }));
+        if ('value' in supported)
+          return { error: { ...reply.error, details: { supported: supported.value } } };
+      }
+      return reply;
+    });
+  }
+
+  evaluate(image: HostImage, preprocess: Preprocess, topK: number): Promise<Reply<FloatRun>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.evaluate(data, width, height, channels, preprocess, topK),
+    );
+  }
+
+  planes(image: HostImage, preprocess: Preprocess): Promise<Reply<Uint8Array<ArrayBuffer>>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.planes(data, width, height, channels, preprocess),
+    );
+  }
+
+  addCalibrationImage(image: HostImage, preprocess: Preprocess): Promise<Reply<number>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.addCalibrationImage(data, width, height, channels, preprocess),
+    );
+  }
+
+  checkRecipe(recipe: Recipe): Promise<Reply<undefined>> {
+    return this.#with((module) => module.checkRecipe(recipe));
+  }
+
+  quantize(
+    recipe: Recipe,
+    preprocess: Preprocess,
+    labels: string[],
+    sourceHash: string,
+    progress: HostProgress,
+  ): Promise<Reply<{ model: Uint8Array<ArrayBuffer>; report: string }>> {
+    return this.#with((module) =>
+      module.quantize(recipe, preprocess, labels, sourceHash, (phase, fraction, layer) => {
+        // From a worker the answer would come too late: there, cancelling ends the worker.
+        return progress(phase, fraction, layer) !== false;
+      }),
+    );
+  }
+
+  close(): void {
+    // Dropping the instance gives its memory back, which a network and its images may have grown to gigabytes.
+    this.#engine = undefined;
+  }
+
+  #with<T>(work: (module: QuantizerModule) => Reply<T>): Promise<Reply<T>> {
+    return replying(() => {
+      const engine = this.#engine;
+      if (!engine) return { error: { code: 'DISPOSED', message: 'the network has been disposed of' } };
+      return engine.call(work);
+    });
+  }
+
+  #withImage<T>(
+    image: HostImage,
+    work: (module: QuantizerModule, pixels: RawImage) => Reply<T>,
+  ): Promise<Reply<T>> {
+    return replying(() => {
+      const pixels = toPixels(image);
+      return this.#with((module) => work(module, pixels));
+    });
+  }
+}

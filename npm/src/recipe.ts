@@ -1,0 +1,77 @@
+// From the options of quantize() to the recipe that the module takes. Ranges are the module's to check.
+import type { LayerRecipe, Recipe } from './engine.js';
+import { TrefoilError } from './errors.js';
+import { badOption, checkBoolean, checkChoice, checkInteger, checkKeys } from './options.js';
+import type { LayerOptions, Method, QuantizeOptions } from './quantize-types.js';
+
+const methods = ['fgq', 'fgq-two-sided', 'compensated'] as const;
+const clips = ['mse', 'max', 'percentile'] as const;
+const largestGroup = 1 << 20;
+
+function notYet(option: string, value: unknown, instead: string): TrefoilError {
+  return new TrefoilError(
+    'NOT_AVAILABLE',
+    `${option} ${String(value)} is not in this version; use ${instead}`,
+    {
+      option,
+    },
+  );
+}
+
+function checkMethod(value: unknown): Method {
+  const method = checkChoice(value, 'method', methods);
+  if (method === 'compensated') throw notYet('method', method, "'fgq' or 'fgq-two-sided'");
+  return method;
+}
+
+/** The module writes 0 for one scale a filter. */
+function checkGroupSize(value: unknown): number {
+  if (value === 'filter') return 0;
+  if (typeof value === 'string') {
+    throw badOption('groupSize', `groupSize '${value}' is unknown; use a number of channels, or 'filter'`);
+  }
+  return checkInteger(value, 'groupSize', 1, largestGroup);
+}
+
+function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
+  checkKeys(options, ['weights', 'method', 'groupSize', 'activationBits'], `quantize: layer '${layer}'`);
+  return {
+    layer,
+    ...(options.weights !== undefined && {
+      weights: checkChoice(options.weights, 'weights', ['ternary', 'int8'] as const),
+    }),
+    ...(options.method !== undefined && { method: checkMethod(options.method) }),
+    ...(options.groupSize !== undefined && { groupSize: checkGroupSize(options.groupSize) }),
+    ...(options.activationBits !== undefined && {
+      activationBits: checkInteger(options.activationBits, 'activationBits', 4, 8),
+    }),
+  };
+}
+
+export function recipeOf(options: QuantizeOptions): Recipe {
+  if (options.planes !== undefined && checkInteger(options.planes, 'planes', 1, 2) !== 1) {
+    throw notYet('planes', options.planes, '1');
+  }
+  if (options.scaleLevels !== undefined && options.scaleLevels !== 'free') {
+    checkInteger(options.scaleLevels, 'scaleLevels', 2, 256);
+    throw notYet('scaleLevels', options.scaleLevels, "'free'");
+  }
+  const layers = options.layers ?? {};
+  if (typeof layers !== 'object' || Array.isArray(layers)) {
+    throw badOption('layers', 'layers must be an object: { layer name: options }');
+  }
+  const percentile = options.percentile ?? 99.99;
+  if (typeof percentile !== 'number' || !(percentile >= 50 && percentile <= 100)) {
+    throw badOption('percentile', `percentile must be from 50 to 100, not ${String(percentile)}`);
+  }
+  return {
+    method: checkMethod(options.method ?? 'fgq'),
+    groupSize: checkGroupSize(options.groupSize ?? 4),
+    activationBits: checkInteger(options.activationBits ?? 8, 'activationBits', 4, 8),
+    residualBits: checkInteger(options.residualBits ?? 8, 'residualBits', 4, 8),
+    clip: checkChoice(options.clip ?? 'mse', 'clip', clips),
+    percentile,
+    affineCorrection: checkBoolean(options.affineCorrection ?? true, 'affineCorrection'),
+    layers: Object.entries(layers).map(([name, layer]) => layerRecipe(name, layer)),
+  };
+}

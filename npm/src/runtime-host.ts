@@ -1,0 +1,67 @@
+import createRuntime from 'trefoil-wasm/trefoil-runtime.mjs';
+
+import { Engine, type RuntimeInfo, type RuntimeModule, type RuntimeRun } from './engine.js';
+import type { Reply } from './errors.js';
+import { replying, toPixels } from './host.js';
+import type { HostImage } from './pixels.js';
+
+/** An instance that a disposed model left behind, kept for the next one; a large one is given back instead. */
+const spare: { wasm: WebAssembly.Module; engine: Engine<RuntimeModule> }[] = [];
+const keptSpares = 2;
+const keptBytes = 32 << 20;
+
+/** Owns one instance of the runtime module, and the model in it. */
+export class RuntimeHost {
+  #engine: Engine<RuntimeModule> | undefined;
+  #wasm: WebAssembly.Module | undefined;
+
+  load(wasm: WebAssembly.Module, file: Uint8Array, variants: string[]): Promise<Reply<RuntimeInfo>> {
+    return replying(async () => {
+      this.close();
+      const found = spare.findIndex((item) => item.wasm === wasm);
+      const engine =
+        found >= 0
+          ? spare.splice(found, 1)[0]!.engine
+          : await Engine.create<RuntimeModule>(createRuntime, wasm);
+      this.#engine = engine;
+      this.#wasm = wasm;
+      return engine.call((module) => module.load(file, variants));
+    });
+  }
+
+  run(image: HostImage, topK: number): Promise<Reply<RuntimeRun>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.run(data, width, height, channels, topK),
+    );
+  }
+
+  planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.planes(data, width, height, channels),
+    );
+  }
+
+  close(): void {
+    const engine = this.#engine;
+    const wasm = this.#wasm;
+    this.#engine = undefined;
+    if (!engine || !wasm || !engine.usable) return;
+    engine.call((module) => {
+      module.unload();
+      return { value: undefined };
+    });
+    if (engine.memoryBytes <= keptBytes && spare.length < keptSpares) spare.push({ wasm, engine });
+  }
+
+  #withImage<T>(
+    image: HostImage,
+    work: (module: RuntimeModule, pixels: ReturnType<typeof toPixels>) => Reply<T>,
+  ): Promise<Reply<T>> {
+    return replying(() => {
+      const pixels = toPixels(image);
+      const engine = this.#engine;
+      if (!engine) return { error: { code: 'DISPOSED', message: 'the model has been disposed of' } };
+      return engine.call((module) => work(module, pixels));
+    });
+  }
+}

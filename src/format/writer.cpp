@@ -1,0 +1,194 @@
+#include <span>
+#include <string>
+
+#include "format/format.h"
+#include "format/trefoil_generated.h"
+#include "format/trits.h"
+
+namespace trefoil {
+namespace {
+
+using flatbuffers::Offset;
+using AnyOffset = Offset<void>;
+template <typename T>
+using VectorOffset = Offset<flatbuffers::Vector<T>>;
+
+// An upper bound of the file's size: payload plus generous room for tables.
+std::uint64_t estimateBytes(const QuantModel& model) {
+  const Metadata& metadata = model.metadata;
+  std::uint64_t bytes = 4096 + metadata.name.size() + metadata.recipe.size() + metadata.provenance.size();
+  for (const std::string& label : metadata.labels) bytes += label.size() + 16;
+  bytes += 8 * model.logit_scales.size();
+  for (const QNode& node : model.nodes) {
+    bytes += 512 + node.name.size() + 4 * node.inputs.size();
+    if (const auto* conv = std::get_if<QConvOp>(&node.op)) {
+      for (const TernaryPlane& plane : conv->ternary.planes) {
+        bytes += 64 + packedTritBytes(plane.codes.size()) + plane.scales.size() + plane.negative_scales.size();
+      }
+      bytes += conv->int8.size() + 8 * conv->bias.size() + conv->pad_values.size() + 5 * conv->output.factors.size();
+    } else if (const auto* pool = std::get_if<QPoolOp>(&node.op)) {
+      bytes += 5 * pool->output.factors.size();
+    } else if (const auto* lookup = std::get_if<QLookupOp>(&node.op)) {
+      bytes += lookup->table.size();
+    } else if (const auto* lrn = std::get_if<QLrnOp>(&node.op)) {
+      bytes += 4 * lrn->table.size();
+    }
+  }
+  return bytes;
+}
+
+std::uint8_t byteOf(int value) { return static_cast<std::uint8_t>(value); }
+
+fb::Window toWindow(const Window& w) {
+  return {w.kernel_h,   w.kernel_w, w.stride_h, w.stride_w,   w.dilation_h,
+          w.dilation_w, w.pad_top,  w.pad_left, w.pad_bottom, w.pad_right};
+}
+fb::Triple toTriple(const int (&values)[3]) { return {values[0], values[1], values[2]}; }
+
+// Builds the parts of one node. FlatBuffers grow from the file's end towards its start.
+class Writer {
+ public:
+  Writer(const QuantModel& model, std::size_t capacity) : model_(model), builder_(capacity) {}
+
+  std::vector<std::byte> write() {
+    // Second planes first, so that they come last in the file, behind all that a first look at the network needs.
+    planes_[1].resize(model_.nodes.size());
+    planes_[0].resize(model_.nodes.size());
+    for (const std::size_t p : {1, 0}) {
+      for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+        const auto* conv = std::get_if<QConvOp>(&model_.nodes[i].op);
+        if (conv && p < conv->ternary.planes.size()) planes_[p][i] = writePlane(conv->ternary.planes[p]);
+      }
+    }
+    std::vector<Offset<fb::Node>> nodes;
+    for (std::size_t i = 0; i < model_.nodes.size(); ++i) nodes.push_back(writeNode(i));
+    const auto node_vector = builder_.CreateVector(nodes);
+    const auto scales = builder_.CreateVector(model_.logit_scales);
+    const auto offsets = builder_.CreateVector(model_.logit_offsets);
+    const auto metadata = writeMetadata(model_.metadata);
+    const auto root = fb::CreateModel(builder_, kFormatVersion, model_.output_accumulators, node_vector, scales, offsets,
+                                      metadata);
+    fb::FinishModelBuffer(builder_, root);
+    const auto* first = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
+    return {first, first + builder_.GetSize()};
+  }
+
+ private:
+  template <typename T>
+  VectorOffset<T> vectorUnlessEmpty(const std::vector<T>& values) {
+    return values.empty() ? VectorOffset<T>() : builder_.CreateVector(values);
+  }
+
+  Offset<fb::TernaryPlane> writePlane(const TernaryPlane& plane) {
+    const auto codes = builder_.CreateVector(packTrits(plane.codes));
+    const auto scales = builder_.CreateVector(plane.scales);
+    const auto negative = vectorUnlessEmpty(plane.negative_scales);
+    return fb::CreateTernaryPlane(builder_, codes, scales, negative);
+  }
+
+  Offset<fb::OutputStage> writeStage(const OutputStage& stage) {
+    std::vector<std::int32_t> multipliers;
+    std::vector<std::uint8_t> shifts;
+    for (const FixedPoint& f : stage.factors) {
+      multipliers.push_back(f.multiplier);
+      shifts.push_back(f.shift);
+    }
+    const auto multiplier_vector = vectorUnlessEmpty(multipliers);
+    const auto shift_vector = vectorUnlessEmpty(shifts);
+    return fb::CreateOutputStage(builder_, multiplier_vector, shift_vector, byteOf(stage.low), byteOf(stage.high));
+  }
+
+  AnyOffset writeOp(std::size_t index, const QConvOp& conv) {
+    std::vector<Offset<fb::TernaryPlane>> planes;
+    for (std::size_t p = 0; p < conv.ternary.planes.size(); ++p) planes.push_back(planes_[p][index]);
+    const auto plane_vector = vectorUnlessEmpty(planes);
+    const auto int8 = vectorUnlessEmpty(conv.int8);
+    const auto bias = builder_.CreateVector(conv.bias);
+    const auto pad_values = builder_.CreateVector(conv.pad_values);
+    const auto filter_scales = builder_.CreateVector(conv.filter_scales);
+    const auto output = writeStage(conv.output);
+    const fb::Window window = toWindow(conv.window);
+    return fb::CreateConv(builder_, &window, conv.groups, conv.ternary.group_size, plane_vector, int8, bias, pad_values,
+                          filter_scales, output)
+        .Union();
+  }
+  AnyOffset writeOp(std::size_t, const QPoolOp& pool) {
+    const auto output = writeStage(pool.output);
+    const fb::Window window = toWindow(pool.window);
+    return fb::CreatePool(builder_, pool.average, &window, output).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QLookupOp& lookup) {
+    return fb::CreateLookup(builder_, builder_.CreateVector(lookup.table)).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QLrnOp& lrn) {
+    const auto table = builder_.CreateVector(lrn.table);
+    return fb::CreateLrn(builder_, lrn.size, byteOf(lrn.table_shift), table, byteOf(lrn.shift)).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QAddOp& add) {
+    return fb::CreateAdd(builder_, add.multipliers[0], add.multipliers[1], byteOf(add.shift), byteOf(add.low),
+                         byteOf(add.high))
+        .Union();
+  }
+  AnyOffset writeOp(std::size_t, const QMulOp& mul) { return fb::CreateMul(builder_, writeStage(mul.output)).Union(); }
+  AnyOffset writeOp(std::size_t, const QRescaleOp& rescale) {
+    return fb::CreateRescale(builder_, writeStage(rescale.output)).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QPadOp& pad) {
+    const fb::Triple before = toTriple(pad.before);
+    const fb::Triple after = toTriple(pad.after);
+    return fb::CreatePad(builder_, &before, &after, byteOf(pad.value)).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QSliceOp& slice) {
+    const fb::Triple start = toTriple(slice.start);
+    const fb::Triple step = toTriple(slice.step);
+    return fb::CreateSlice(builder_, &start, &step).Union();
+  }
+  AnyOffset writeOp(std::size_t, const QInputOp&) { return fb::CreateInput(builder_).Union(); }
+  AnyOffset writeOp(std::size_t, const QConcatOp&) { return fb::CreateConcat(builder_).Union(); }
+  AnyOffset writeOp(std::size_t, const QReshapeOp&) { return fb::CreateReshape(builder_).Union(); }
+
+  static fb::Op opType(const QOp& op) {
+    static constexpr fb::Op kTypes[] = {fb::Op::Input,  fb::Op::Conv, fb::Op::Add,    fb::Op::Mul,
+                                        fb::Op::Rescale, fb::Op::Concat, fb::Op::Pool, fb::Op::Lookup,
+                                        fb::Op::Lrn,    fb::Op::Pad,  fb::Op::Slice,  fb::Op::Reshape};
+    static_assert(std::size(kTypes) == std::variant_size_v<QOp>, "one type an operation, in QOp's order");
+    return kTypes[op.index()];
+  }
+
+  Offset<fb::Node> writeNode(std::size_t index) {
+    const QNode& node = model_.nodes[index];
+    const auto op = std::visit([&](const auto& value) { return writeOp(index, value); }, node.op);
+    const auto name = builder_.CreateString(node.name);
+    const auto inputs = builder_.CreateVector(node.inputs);
+    const fb::Shape shape(node.shape.channels, node.shape.height, node.shape.width);
+    const fb::Grid grid(node.grid.scale, byteOf(node.grid.bits), byteOf(node.grid.zero_point));
+    return fb::CreateNode(builder_, name, opType(node.op), op, inputs, &shape, &grid);
+  }
+
+  Offset<fb::Metadata> writeMetadata(const Metadata& metadata) {
+    const auto name = builder_.CreateString(metadata.name);
+    const auto labels = builder_.CreateVectorOfStrings(metadata.labels);
+    const auto mean = builder_.CreateVector(metadata.mean, 3);
+    const auto std = builder_.CreateVector(metadata.std, 3);
+    const auto recipe = builder_.CreateString(metadata.recipe);
+    const auto provenance = builder_.CreateString(metadata.provenance);
+    return fb::CreateMetadata(builder_, name, labels, metadata.resize, mean, std, recipe, provenance);
+  }
+
+  const QuantModel& model_;
+  flatbuffers::FlatBufferBuilder builder_;
+  std::vector<Offset<fb::TernaryPlane>> planes_[2];
+};
+
+}  // namespace
+
+Result<std::vector<std::byte>> writeModel(const QuantModel& model) {
+  TREFOIL_RETURN_IF_ERROR(validateModel(model));
+  const std::uint64_t bytes = estimateBytes(model);
+  if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) {
+    return makeError(ErrorCode::kBadModel, "the file would exceed 2 GB; quantize more layers to ternary weights");
+  }
+  return Writer(model, static_cast<std::size_t>(bytes)).write();
+}
+
+}  // namespace trefoil

@@ -1,0 +1,19 @@
+// The float evaluator's operations on plain arrays in C, H, W order. Arguments fit a valid graph's node.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace trefoil {
+
+void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y);
+void evaluatePool(const PoolOp& op, const Shape& in, const Shape& out, const float* x, float* y);
+void evaluateActivation(const ActivationOp& op, const Shape& shape, const float* x, float* y);
+void evaluateChannelAffine(const ChannelAffineOp& op, const Shape& shape, const float* x, float* y);
+void evaluateMul(const Shape& shape, const Shape& factor_shape, const float* x, const float* factor,
+                 float* y);
+void evaluateLrn(const LrnOp& op, const Shape& shape, const float* x, float* y);
+void evaluatePad(const PadOp& op, const Shape& in, const Shape& out, const float* x, float* y);
+void evaluateSlice(const SliceOp& op, const Shape& in, const Shape& out, const float* x, float* y);
+void evaluateSoftmax(std::int64_t count, const float* x, float* y);
+
+}  // namespace trefoil

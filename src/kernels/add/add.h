@@ -1,0 +1,25 @@
+// Residual sum of two tensors, byte by byte: q' = clamp(zero_point + rshift((a - za) * m1 + (b - zb) * m2, shift)).
+#pragma once
+
+#include <span>
+
+#include "kernels/variant.h"
+
+namespace trefoil {
+
+struct AddTask {
+  std::size_t count = 0;  // bytes, gaps between planes included: they hold any value before and after
+  int zero_points[2] = {0, 0};
+  std::int32_t multipliers[2] = {0, 0};  // |m| <= 2^21, so that the sum and its rounding fit 32 bits
+  int shift = 0;                         // 0..30
+  int zero_point = 0, low = 0, high = 255;
+};
+
+using AddFn = void(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
+
+void addScalar(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
+void addSimd128(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
+
+std::span<const Variant<AddFn>> addVariants();
+
+}  // namespace trefoil

@@ -1,0 +1,255 @@
+#include "quantize/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+#include <utility>
+
+#include "format/format.h"
+#include "quantize/calibration.h"
+#include "quantize/correct.h"
+#include "quantize/json.h"
+#include "quantize/layer_choice.h"
+#include "quantize/lower.h"
+#include "quantize/prepare.h"
+#include "quantize/program.h"
+#include "quantize/report.h"
+
+namespace trefoil {
+namespace {
+
+constexpr int kMeasuredImages = 8;       // signal-to-noise ratios are steady enough on these
+constexpr double kQuantizeShare = 0.05;  // of the whole time, that weights take
+
+Result<void> checkInput(const QuantizeInput& input) {
+  TREFOIL_RETURN_IF_ERROR(validateRecipe(input.recipe));
+  TREFOIL_RETURN_IF_ERROR(validateGraph(input.graph));
+  const Shape& shape = input.graph.inputShape();
+  if (shape.channels != 1 && shape.channels != 3) {
+    return makeError(ErrorCode::kUnsupportedOp, "the network takes " + std::to_string(shape.channels) +
+                                                    " channels; pictures have 3 (RGB) or 1 (gray)");
+  }
+  for (int c = 0; c < 3; ++c) {  // all go into the file, gray networks' too
+    const float mean = input.preprocess.mean[c];
+    const float std = input.preprocess.std[c];
+    // Beyond these bounds pixels and weights would not meet in one range of floats.
+    if (!std::isfinite(mean) || std::fabs(mean) > 1e6F || !(std >= 1e-6F && std <= 1e6F)) {
+      return makeError(ErrorCode::kBadOption,
+                       "mean and std must be numbers, and std must be above 0: the network sees "
+                       "(pixel / 255 - mean) / std");
+    }
+  }
+  if (input.images.empty()) {
+    return makeError(ErrorCode::kBadImage,
+                     "quantizing needs calibration images: one at least, 32 or more are advised");
+  }
+  for (std::size_t i = 0; i < input.images.size(); ++i) {
+    if (static_cast<std::int64_t>(input.images[i].size()) == shape.size()) continue;
+    return makeError(ErrorCode::kBadImage,
+                     "calibration image " + std::to_string(i) + " has " +
+                         std::to_string(input.images[i].size()) + " bytes; the network takes " +
+                         std::to_string(shape.size()) + " (" + std::to_string(shape.channels) + " x " +
+                         std::to_string(shape.height) + " x " + std::to_string(shape.width) + ")");
+  }
+  return {};
+}
+
+// Turns the shares of single phases into one that never falls.
+class Meter {
+ public:
+  Meter(const Progress& progress, double images, double corrected) : progress_(progress) {
+    const double total = images + corrected;
+    calibrate_end_ = (1 - kQuantizeShare) * images / total;
+  }
+  bool calibrate(double share) { return tell("calibrate", calibrate_end_ * share, ""); }
+  bool quantize(double share, std::string_view layer) {
+    return tell("quantize", calibrate_end_ + kQuantizeShare * share, layer);
+  }
+  bool correct(double share, std::string_view layer) {
+    const double start = calibrate_end_ + kQuantizeShare;
+    return tell("correct", start + (1 - start) * share, layer);
+  }
+
+ private:
+  bool tell(std::string_view phase, double fraction, std::string_view layer) {
+    latest_ = std::max(latest_, std::min(fraction, 1.0));
+    return !progress_ || progress_(phase, latest_, layer);
+  }
+  const Progress& progress_;
+  double calibrate_end_ = 0;
+  double latest_ = 0;
+};
+
+class Quantizer {
+ public:
+  Quantizer(QuantizeInput input, Program program, std::vector<LayerChoice> choices, const Progress& progress)
+      : input_(std::move(input)),
+        program_(std::move(program)),
+        choices_(std::move(choices)),
+        options_(correctionOptions()),
+        meter_(progress, static_cast<double>(input_.images.size()), 2.0 * options_.images) {}
+
+  Result<Quantized> run() {
+    auto calibration = calibrateAll();
+    if (!calibration) return calibration.error();
+    TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(lowerAll());
+    const auto errors = correct(
+        program_, input_.images, input_.preprocess, *calibration, options_,
+        [this](double share, std::string_view layer) { return meter_.correct(share, layer); },
+        &result_.model.nodes);
+    if (!errors) return errors.error();
+    TREFOIL_RETURN_IF_ERROR(finish(*errors));
+    return std::move(result_);
+  }
+
+ private:
+  CorrectionOptions correctionOptions() const {
+    CorrectionOptions options;
+    const int images = static_cast<int>(input_.images.size());
+    options.affine = input_.recipe.affine_correction;
+    options.measured = std::min(images, kMeasuredImages);
+    options.images = imagesWithinMemory(program_, options.affine ? images : options.measured);
+    options.measured = std::min(options.measured, options.images);
+    return options;
+  }
+
+  Result<Calibration> calibrateAll() {
+    CalibrationPlan plan;
+    plan.wanted = histogramsNeeded(program_);
+    plan.moment_images = options_.affine ? options_.images : 0;
+    const auto count = static_cast<double>(input_.images.size());
+    if (!meter_.calibrate(0)) return makeError(ErrorCode::kAborted, "cancelled before calibrating");
+    return calibrate(program_.graph, input_.images, input_.preprocess, plan, [&](std::size_t images) {
+      return meter_.calibrate(static_cast<double>(images) / count);
+    });
+  }
+
+  Result<void> lowerAll() {
+    const double count = static_cast<double>(program_.steps.size());
+    weight_errors_.resize(program_.steps.size());
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      const Step& step = program_.steps[i];
+      if (!meter_.quantize(static_cast<double>(i) / count, step.name)) {
+        return makeError(ErrorCode::kAborted, "cancelled while quantizing");
+      }
+      QNode node;
+      node.name = step.name;
+      node.inputs = step.inputs;
+      node.shape = step.shape;
+      node.grid = step.grid;
+      if (step.kind == StepKind::kConv) {
+        auto conv = lowerConv(program_, step, choices_[step.node], input_.preprocess, &weight_errors_[i]);
+        if (!conv) return conv.error();
+        TREFOIL_RETURN_IF_ERROR(checkConv(step, *conv));
+        node.op = std::move(*conv);
+      } else {
+        auto op = lowerStep(program_, step);
+        if (!op) return op.error();
+        node.op = std::move(*op);
+      }
+      result_.model.nodes.push_back(std::move(node));
+    }
+    return {};
+  }
+
+  Result<void> checkConv(const Step& step, const QConvOp& op) const {
+    const Step& source = program_.steps[step.inputs[0]];
+    return checkAccumulators(op, step.shape.channels, source.shape.channels / op.groups, source.grid.max(),
+                             step.name);
+  }
+
+  Result<void> finish(const std::vector<OutputError>& errors) {
+    Report& report = result_.report;
+    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
+      const auto* op = std::get_if<QConvOp>(&result_.model.nodes[i].op);
+      if (op == nullptr) continue;
+      TREFOIL_RETURN_IF_ERROR(checkConv(program_.steps[i], *op));  // the biases have changed
+      report.layers.push_back(reportLayer(program_, program_.steps[i], *op, weight_errors_[i], errors[i]));
+    }
+    sumLayers(&report);
+    setLogits();
+    setMetadata();
+    const auto bytes = writeModel(result_.model);
+    if (!bytes) return bytes.error();
+    report.file_bytes = bytes->size();
+    report.source_bytes = input_.source_bytes;
+    report.calibration_images = static_cast<int>(input_.images.size());
+    return {};
+  }
+
+  void setLogits() {
+    QuantModel& model = result_.model;
+    const Step& last = program_.steps.back();
+    const auto classes = static_cast<std::size_t>(last.shape.size());
+    model.output_accumulators = last.accumulators;
+    model.logit_offsets.assign(classes, 0.0F);
+    if (!last.accumulators) {
+      model.logit_scales.assign(classes, last.grid.scale);
+      return;
+    }
+    const float in_scale = program_.steps[last.inputs[0]].grid.scale;
+    if (const auto* conv = std::get_if<QConvOp>(&model.nodes.back().op)) {
+      for (const float scale : conv->filter_scales) {
+        model.logit_scales.insert(model.logit_scales.end(), static_cast<std::size_t>(last.shape.plane()),
+                                  scale * in_scale);
+      }
+    } else {
+      const Window& window = std::get<QPoolOp>(model.nodes.back().op).window;
+      model.logit_scales.assign(classes, in_scale / static_cast<float>(window.kernel_h * window.kernel_w));
+    }
+  }
+
+  void setMetadata() {
+    Metadata& metadata = result_.model.metadata;
+    metadata.name = program_.graph.name;
+    metadata.labels = input_.labels;
+    metadata.resize = input_.preprocess.resize;
+    std::copy(std::begin(input_.preprocess.mean), std::end(input_.preprocess.mean), metadata.mean);
+    std::copy(std::begin(input_.preprocess.std), std::end(input_.preprocess.std), metadata.std);
+    metadata.recipe = recipeJson(input_.recipe);
+    JsonWriter json;
+    json.beginObject();
+    json.key("calibrationImages").value(static_cast<std::int64_t>(input_.images.size()));
+    json.key("correctionImages").value(options_.affine ? options_.images : 0);
+    json.key("sourceBytes").value(static_cast<std::int64_t>(input_.source_bytes));
+    json.key("sourceHash").value(input_.source_hash);
+    metadata.provenance = json.endObject().text();
+  }
+
+  QuantizeInput input_;
+  Program program_;
+  std::vector<LayerChoice> choices_;
+  CorrectionOptions options_;
+  Meter meter_;
+  std::vector<WeightError> weight_errors_;  // by step
+  Quantized result_;
+};
+
+Result<Quantized> quantizeChecked(QuantizeInput input, const Progress& progress) {
+  TREFOIL_RETURN_IF_ERROR(checkInput(input));
+  auto graph = prepareGraph(std::move(input.graph));
+  if (!graph) return graph.error();
+  const std::int64_t classes = graph->nodes[graph->output].shape.size();
+  if (!input.labels.empty() && static_cast<std::int64_t>(input.labels.size()) != classes) {
+    return makeError(ErrorCode::kBadOption, std::to_string(input.labels.size()) +
+                                                " labels are given, but the network has " +
+                                                std::to_string(classes) + " classes");
+  }
+  auto choices = chooseLayers(*graph, input.recipe);
+  if (!choices) return choices.error();
+  Quantizer quantizer(std::move(input), buildProgram(std::move(*graph)), std::move(*choices), progress);
+  return quantizer.run();
+}
+
+}  // namespace
+
+Result<Quantized> quantize(QuantizeInput input, const Progress& progress) {
+  try {
+    return quantizeChecked(std::move(input), progress);
+  } catch (const std::bad_alloc&) {
+    return makeError(ErrorCode::kOutOfMemory, "quantizing ran out of memory; use fewer calibration images");
+  }
+}
+
+}  // namespace trefoil

@@ -1,0 +1,171 @@
+#include "quantize/recipe.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "base/shape.h"
+#include "quantize/json.h"
+
+namespace trefoil {
+namespace {
+
+Error badOption(std::string message) { return makeError(ErrorCode::kBadOption, std::move(message)); }
+
+std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+
+std::string_view methodName(Method method) { return method == Method::kFgq ? "fgq" : "fgq-two-sided"; }
+
+std::string_view weightKindName(WeightKind kind) { return kind == WeightKind::kInt8 ? "int8" : "ternary"; }
+
+std::string_view clipName(ClipRule rule) {
+  switch (rule) {
+    case ClipRule::kMse:
+      return "mse";
+    case ClipRule::kMax:
+      return "max";
+    case ClipRule::kPercentile:
+      return "percentile";
+  }
+  return "mse";
+}
+
+Result<void> checkBits(std::string_view what, int bits) {
+  if (bits >= 4 && bits <= 8) return {};
+  return badOption(std::string(what) + " is " + std::to_string(bits) + "; it must be 4 to 8 bits");
+}
+
+Result<void> checkGroupSize(int group_size) {
+  if (group_size == kWholeFilter || (group_size >= 1 && group_size <= kMaxDimension)) return {};
+  return badOption("group size is " + std::to_string(group_size) + "; it must be 1 to " +
+                   std::to_string(kMaxDimension) + " channels, or the whole filter");
+}
+
+// A whole decimal number and nothing else.
+bool parseInt(std::string_view text, int* out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+Result<void> setLayerKey(std::string_view key, std::string_view value, LayerRecipe* layer) {
+  if (key == "weights") {
+    if (value != "int8" && value != "ternary") {
+      return badOption("weights=" + std::string(value) + " is unknown; use weights=int8 or weights=ternary");
+    }
+    layer->weights = value == "int8" ? WeightKind::kInt8 : WeightKind::kTernary;
+    return {};
+  }
+  if (key == "method") {
+    const auto method = methodFromName(value);
+    if (!method) return method.error();
+    layer->method = *method;
+    return {};
+  }
+  if (key == "group-size") {
+    int group_size = kWholeFilter;
+    if (value != "filter" && (!parseInt(value, &group_size) || group_size == kWholeFilter)) {
+      return badOption("group-size=" + std::string(value) +
+                       " is no number of channels; use group-size=4 or group-size=filter");
+    }
+    TREFOIL_RETURN_IF_ERROR(checkGroupSize(group_size));
+    layer->group_size = group_size;
+    return {};
+  }
+  if (key == "activation-bits") {
+    int bits = 0;
+    if (!parseInt(value, &bits))
+      return badOption("activation-bits=" + std::string(value) + " is no number; use 4 to 8");
+    TREFOIL_RETURN_IF_ERROR(checkBits("activation-bits", bits));
+    layer->activation_bits = bits;
+    return {};
+  }
+  return badOption("layer option " + quoted(key) +
+                   " is unknown; use weights, method, group-size or activation-bits");
+}
+
+void writeGroupSize(int group_size, JsonWriter* json) {
+  json->key("groupSize");
+  if (group_size == kWholeFilter) {
+    json->value("filter");
+  } else {
+    json->value(group_size);
+  }
+}
+
+}  // namespace
+
+Result<void> validateRecipe(const Recipe& recipe) {
+  TREFOIL_RETURN_IF_ERROR(checkGroupSize(recipe.group_size));
+  TREFOIL_RETURN_IF_ERROR(checkBits("activation bits", recipe.activation_bits));
+  TREFOIL_RETURN_IF_ERROR(checkBits("residual bits", recipe.residual_bits));
+  if (!(recipe.percentile > 50 && recipe.percentile <= 100)) {
+    return badOption("percentile must be above 50 and at most 100; 99.99 is usual");
+  }
+  for (const LayerRecipe& layer : recipe.layers) {
+    if (layer.layer.empty())
+      return badOption("a layer's options need the layer's name; inspect prints the names");
+    if (layer.group_size) TREFOIL_RETURN_IF_ERROR(checkGroupSize(*layer.group_size));
+    if (layer.activation_bits) TREFOIL_RETURN_IF_ERROR(checkBits("activation bits", *layer.activation_bits));
+  }
+  return {};
+}
+
+std::string recipeJson(const Recipe& recipe) {
+  JsonWriter json;
+  json.beginObject();
+  json.key("activationBits").value(recipe.activation_bits);
+  json.key("affineCorrection").value(recipe.affine_correction);
+  json.key("clip").value(clipName(recipe.clip));
+  writeGroupSize(recipe.group_size, &json);
+  json.key("layers").beginArray();
+  for (const LayerRecipe& layer : recipe.layers) {
+    json.beginObject();
+    if (layer.activation_bits) json.key("activationBits").value(*layer.activation_bits);
+    if (layer.group_size) writeGroupSize(*layer.group_size, &json);
+    json.key("layer").value(layer.layer);
+    if (layer.method) json.key("method").value(methodName(*layer.method));
+    if (layer.weights) json.key("weights").value(weightKindName(*layer.weights));
+    json.endObject();
+  }
+  json.endArray();
+  json.key("method").value(methodName(recipe.method));
+  // Without the percentile rule its number changes nothing, and must not change the text either.
+  if (recipe.clip == ClipRule::kPercentile) json.key("percentile").value(recipe.percentile);
+  json.key("residualBits").value(recipe.residual_bits);
+  return json.endObject().text();
+}
+
+Result<void> addLayerOption(std::string_view option, Recipe* recipe) {
+  // Names may hold colons ("model/conv1/Conv:0"), keys and values never do.
+  const std::size_t colon = option.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == option.size()) {
+    return badOption("layer option " + quoted(option) +
+                     " must read NAME:KEY=VALUE, for example conv1:weights=int8");
+  }
+  LayerRecipe layer;
+  layer.layer = option.substr(0, colon);
+  std::string_view rest = option.substr(colon + 1);
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view pair = rest.substr(0, comma);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) {
+      return badOption(quoted(pair) + " in layer option " + quoted(option) + " must read KEY=VALUE");
+    }
+    TREFOIL_RETURN_IF_ERROR(setLayerKey(pair.substr(0, equals), pair.substr(equals + 1), &layer));
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  recipe->layers.push_back(std::move(layer));
+  return {};
+}
+
+Result<Method> methodFromName(std::string_view name) {
+  if (name == "fgq") return Method::kFgq;
+  if (name == "fgq-two-sided") return Method::kFgqTwoSided;
+  if (name == "compensated") {
+    return badOption("method 'compensated' is not available in this version; use fgq or fgq-two-sided");
+  }
+  return badOption("method " + quoted(name) + " is unknown; use fgq or fgq-two-sided");
+}
+
+}  // namespace trefoil

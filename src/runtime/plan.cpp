@@ -1,0 +1,133 @@
+#include "runtime/plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "kernels/move/move.h"
+#include "runtime/arena.h"
+
+namespace trefoil {
+namespace {
+
+// Offsets of all values within the arena. A value may lie within another one: a reshape that moves no byte within its
+// input, the parts of a concatenation within the whole.
+class Placement {
+ public:
+  explicit Placement(const std::vector<QNode>& nodes) : nodes_(nodes), host_(nodes.size()) {
+    for (std::size_t i = 0; i < nodes.size(); ++i) host_[i] = {i, 0};
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      if (std::holds_alternative<QReshapeOp>(nodes[i].op)) shareReshape(i);
+      if (std::holds_alternative<QConcatOp>(nodes[i].op)) shareConcat(i);
+    }
+  }
+
+  // without_result: the last node yields accumulators, which live elsewhere. Fills offsets, returns the arena's size.
+  std::uint64_t place(bool without_result, std::vector<std::uint64_t>* offsets) const {
+    std::vector<ArenaValue> values(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      values[i] = {tensorBytes(nodes_[i].shape), static_cast<int>(i), static_cast<int>(i)};
+      if (hostOf(i).node != i) values[i].bytes = 0;
+    }
+    if (without_result) values.back().bytes = 0;
+    const auto use = [&](std::size_t value, std::size_t step) {
+      ArenaValue& host = values[hostOf(value).node];
+      host.first = std::min(host.first, static_cast<int>(step));
+      host.last = std::max(host.last, static_cast<int>(step));
+    };
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      use(i, i);
+      for (const int input : nodes_[i].inputs) use(static_cast<std::size_t>(input), i);
+    }
+    use(nodes_.size() - 1, nodes_.size());  // the result is read after the last step
+    const ArenaPlan plan = planArena(values);
+    offsets->resize(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      const Host host = hostOf(i);
+      (*offsets)[i] = plan.offsets[host.node] + host.offset;
+    }
+    return plan.bytes;
+  }
+
+ private:
+  struct Host {
+    std::size_t node;
+    std::uint64_t offset;
+  };
+
+  Host hostOf(std::size_t i) const {
+    Host host{i, 0};
+    while (host_[host.node].node != host.node) host = {host_[host.node].node, host.offset + host_[host.node].offset};
+    return host;
+  }
+
+  void shareReshape(std::size_t i) {
+    const auto input = static_cast<std::size_t>(nodes_[i].inputs[0]);
+    const Shape& from = nodes_[input].shape;
+    if (samePlaces(planeLayout(from), planeLayout(nodes_[i].shape), static_cast<std::size_t>(from.size()))) {
+      host_[i] = {input, 0};
+    }
+  }
+
+  void shareConcat(std::size_t i) {
+    std::uint64_t offset = 0;
+    for (const int input : nodes_[i].inputs) {
+      const auto part = static_cast<std::size_t>(input);
+      // Kernels need aligned buffers; a value that lies elsewhere already (in another concatenation, or here twice) is
+      // copied.
+      if (offset % kArenaAlignment == 0 && host_[part].node == part) host_[part] = {i, offset};
+      offset += tensorBytes(nodes_[part].shape);
+    }
+  }
+
+  const std::vector<QNode>& nodes_;
+  std::vector<Host> host_;
+};
+
+std::int64_t countMacs(const QNode& node, const Shape& in) {
+  const auto* conv = std::get_if<QConvOp>(&node.op);
+  if (!conv) return 0;
+  return node.shape.size() * (in.channels / conv->groups) * conv->window.kernel_h * conv->window.kernel_w;
+}
+
+}  // namespace
+
+Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const ForcedVariants& forced) {
+  TREFOIL_RETURN_IF_ERROR(checkForcedVariants(forced));
+  Plan plan;
+  plan.nodes = std::move(nodes);
+  std::vector<std::uint64_t> places;
+  const std::uint64_t arena_bytes = Placement(plan.nodes).place(output_accumulators, &places);
+  if (arena_bytes > std::numeric_limits<std::size_t>::max() / 2) {
+    return makeError(ErrorCode::kOutOfMemory, "the activations need " + std::to_string(arena_bytes) + " bytes");
+  }
+  const std::vector<std::size_t> offsets(places.begin(), places.end());
+  plan.arena_bytes = static_cast<std::size_t>(arena_bytes);
+  plan.input_offset = offsets.front();
+  plan.output_offset = offsets.back();
+
+  std::vector<const QNode*> inputs;
+  std::vector<std::size_t> input_offsets;
+  for (std::size_t i = 1; i < plan.nodes.size(); ++i) {
+    QNode& node = plan.nodes[i];
+    inputs.clear();
+    input_offsets.clear();
+    for (const int input : node.inputs) {
+      inputs.push_back(&plan.nodes[static_cast<std::size_t>(input)]);
+      input_offsets.push_back(offsets[static_cast<std::size_t>(input)]);
+    }
+    LayerInfo layer{node.name, std::string(opName(node.op)), {}, node.shape, countMacs(node, inputs[0]->shape), 0};
+    const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
+    Result<Step> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, forced);
+    if (!step) return step.error();
+    layer.variant = step->variant;
+    layer.weight_bytes = step->packed_bytes;
+    plan.layers.push_back(std::move(layer));
+    plan.packed_bytes += step->packed_bytes;
+    plan.scratch_bytes = std::max(plan.scratch_bytes, step->scratch_bytes);
+    plan.steps.push_back(std::move(*step));
+  }
+  return plan;
+}
+
+}  // namespace trefoil

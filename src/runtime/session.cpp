@@ -1,0 +1,141 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "kernels/move/move.h"
+#include "runtime/plan.h"
+
+namespace trefoil {
+
+struct Session::Impl {
+  Plan plan;
+  Metadata metadata;
+  bool output_accumulators = true;
+  std::vector<float> logit_scales, logit_offsets;
+  AlignedBuffer arena, scratch;
+  AlignedBuffer results;  // int32, one a class
+  AlignedBuffer dense;    // the last node's q without gaps; empty where it yields accumulators
+
+  std::size_t classCount() const { return logit_scales.size(); }
+  std::int32_t* resultIntegers() { return reinterpret_cast<std::int32_t*>(results.data()); }
+
+  Result<void> reserve() {
+    arena = AlignedBuffer(plan.arena_bytes);
+    scratch = AlignedBuffer(plan.scratch_bytes);
+    results = AlignedBuffer(classCount() * sizeof(std::int32_t));
+    dense = AlignedBuffer(output_accumulators ? 0 : classCount());
+    if (!arena.data() || !scratch.data() || !results.data() || !dense.data()) {
+      return makeError(ErrorCode::kOutOfMemory,
+                       "the network needs " + std::to_string(plan.arena_bytes + plan.scratch_bytes) +
+                           " bytes for its activations, which could not be had");
+    }
+    // Gaps between planes may hold any value; let it be the same one in every run.
+    std::memset(arena.data(), 0, arena.size() + kSlackBytes);
+    std::memset(scratch.data(), 0, scratch.size() + kSlackBytes);
+    return {};
+  }
+};
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::create(QuantModel model, const SessionOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->metadata = std::move(model.metadata);
+  impl->output_accumulators = model.output_accumulators;
+  impl->logit_scales = std::move(model.logit_scales);
+  impl->logit_offsets = std::move(model.logit_offsets);
+  Result<Plan> plan = makePlan(std::move(model.nodes), model.output_accumulators, options.variants);
+  if (!plan) return plan.error();
+  impl->plan = std::move(*plan);
+  TREFOIL_RETURN_IF_ERROR(impl->reserve());
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+const Metadata& Session::metadata() const { return impl_->metadata; }
+Shape Session::inputShape() const { return impl_->plan.nodes.front().shape; }
+int Session::classCount() const { return static_cast<int>(impl_->classCount()); }
+const std::vector<LayerInfo>& Session::layers() const { return impl_->plan.layers; }
+
+Preprocess Session::preprocess() const {
+  Preprocess preprocess;
+  preprocess.resize = impl_->metadata.resize;
+  preprocess.crop_height = inputShape().height;
+  preprocess.crop_width = inputShape().width;
+  std::copy_n(impl_->metadata.mean, 3, preprocess.mean);
+  std::copy_n(impl_->metadata.std, 3, preprocess.std);
+  return preprocess;
+}
+
+std::size_t Session::memoryBytes() const {
+  return impl_->plan.packed_bytes + impl_->arena.size() + impl_->scratch.size() + impl_->results.size() +
+         impl_->dense.size();
+}
+
+Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes) {
+  const Shape shape = inputShape();
+  const auto count = static_cast<std::size_t>(shape.size());
+  if (planes.size() != count) {
+    return makeError(ErrorCode::kBadImage, "the network takes " + std::to_string(shape.channels) + " planes of " +
+                                               std::to_string(shape.width) + "x" + std::to_string(shape.height) +
+                                               " bytes, " + std::to_string(count) + " in all; got " +
+                                               std::to_string(planes.size()));
+  }
+  const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
+  copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset, count);
+  for (const Step& step : impl_->plan.steps) step.run(memory);
+
+  const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
+  if (!impl_->output_accumulators) {
+    const QNode& last = impl_->plan.nodes.back();
+    copyPlanes(planeLayout(last.shape), memory.arena + impl_->plan.output_offset, denseLayout(last.shape),
+               impl_->dense.data(), results.size());
+    for (std::size_t i = 0; i < results.size(); ++i) results[i] = impl_->dense.data()[i] - last.grid.zero_point;
+  }
+  return std::span<const std::int32_t>(results);
+}
+
+std::vector<float> Session::logits(std::span<const std::int32_t> integers) const {
+  std::vector<float> logits(std::min(integers.size(), impl_->classCount()));
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    // Finite in double; kept finite as a float, so that comparing and subtracting stay meaningful.
+    const double logit = double{impl_->logit_scales[i]} * integers[i] + impl_->logit_offsets[i];
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    logits[i] = static_cast<float>(std::clamp(logit, -kLargest, kLargest));
+  }
+  return logits;
+}
+
+std::vector<float> Session::softmax(std::span<const float> logits) {
+  std::vector<float> scores(logits.size());
+  if (logits.empty()) return scores;
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> powers(logits.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) sum += powers[i] = std::exp(logits[i] - largest);
+  for (std::size_t i = 0; i < logits.size(); ++i) scores[i] = static_cast<float>(powers[i] / sum);
+  return scores;
+}
+
+std::vector<Prediction> Session::topK(std::span<const std::int32_t> integers, int k) const {
+  const std::vector<float> values = logits(integers);
+  const std::vector<float> scores = softmax(values);
+  const int classes = static_cast<int>(values.size());
+  const int count = k <= 0 || k > classes ? classes : k;
+  std::vector<int> order(values.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](int a, int b) {
+    const float x = values[static_cast<std::size_t>(a)];
+    const float y = values[static_cast<std::size_t>(b)];
+    return x != y ? x > y : a < b;
+  });
+  std::vector<Prediction> best;
+  for (int i = 0; i < count; ++i) best.push_back({order[i], scores[static_cast<std::size_t>(order[i])]});
+  return best;
+}
+
+}  // namespace trefoil

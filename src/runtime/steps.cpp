@@ -1,0 +1,239 @@
+#include "runtime/steps.h"
+
+#include <cstring>
+
+#include "kernels/add/add.h"
+#include "kernels/int8_conv/int8_conv.h"
+#include "kernels/lookup/lookup.h"
+#include "kernels/lrn/lrn.h"
+#include "kernels/move/move.h"
+#include "kernels/mul/mul.h"
+#include "kernels/pool/pool.h"
+#include "kernels/rescale/rescale.h"
+#include "kernels/ternary_conv/ternary_conv.h"
+
+namespace trefoil {
+namespace {
+
+// Kernels of all operations but convolutions support every task.
+template <typename Fn>
+Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& forced, std::string_view operation,
+                                  std::span<const Variant<Fn>> table) {
+  return chooseVariant(forced, operation, in.node->name, table, [](const Variant<Fn>&) { return true; });
+}
+
+template <typename Weights>
+Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights, std::string_view operation,
+                          std::span<const ConvVariant<Weights>> table, const ForcedVariants& forced) {
+  ConvTask task;
+  task.in = in.inputs[0]->shape;
+  task.out = in.node->shape;
+  task.window = conv.window;
+  task.groups = conv.groups;
+  task.input_max = in.inputs[0]->grid.max();
+  task.pad_values = conv.pad_values;
+  task.bias = conv.bias;
+  task.accumulators = in.accumulators;
+  task.factors = conv.output.factors;
+  task.zero_point = in.node->grid.zero_point;
+  task.low = conv.output.low;
+  task.high = conv.output.high;
+
+  auto variant = chooseVariant(forced, operation, in.node->name, table,
+                               [&](const ConvVariant<Weights>& row) { return row.supports(task, weights); });
+  if (!variant) return variant.error();
+  // Shared, because a std::function must be copyable.
+  auto packed = std::make_shared<const AlignedBuffer>((*variant)->pack(task, weights));
+  if (!packed->data()) return makeError(ErrorCode::kOutOfMemory, "no memory for the weights of '" + in.node->name + "'");
+
+  Step step;
+  step.variant = (*variant)->name;
+  step.packed_bytes = packed->size();
+  step.scratch_bytes = (*variant)->scratchBytes(task);
+  step.run = [task, packed, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
+    void* out = m.arena + to;
+    if (task.accumulators) out = m.accumulators;
+    run(task, *packed, m.arena + from, out, m.scratch);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants& forced) {
+  Result<Step> step =
+      conv.int8.empty()
+          ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), forced)
+          : makeConvStep(in, conv, std::span<const std::int8_t>(conv.int8), "int8_conv", int8ConvVariants(), forced);
+  conv.ternary = {};
+  conv.int8 = {};
+  conv.filter_scales = {};
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedVariants& forced) {
+  auto variant = choose(in, forced, "add", addVariants());
+  if (!variant) return variant.error();
+  AddTask task;
+  task.count = tensorBytes(in.node->shape);
+  for (std::size_t i = 0; i < 2; ++i) {
+    task.zero_points[i] = in.inputs[i]->grid.zero_point;
+    task.multipliers[i] = add.multipliers[i];
+  }
+  task.shift = add.shift;
+  task.zero_point = in.node->grid.zero_point;
+  task.low = add.low;
+  task.high = add.high;
+  Step step;
+  step.variant = (*variant)->name;
+  step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
+              to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVariants& forced) {
+  auto variant = choose(in, forced, "mul", mulVariants());
+  if (!variant) return variant.error();
+  MulTask task;
+  task.shape = in.node->shape;
+  task.per_channel = in.inputs[1]->shape != in.node->shape;
+  for (std::size_t i = 0; i < 2; ++i) task.zero_points[i] = in.inputs[i]->grid.zero_point;
+  task.factor = mul.output.factors[0];
+  task.zero_point = in.node->grid.zero_point;
+  task.low = mul.output.low;
+  task.high = mul.output.high;
+  Step step;
+  step.variant = (*variant)->name;
+  step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
+              to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
+  return step;
+}
+
+// `table` must outlive the step: either the model holds it or `owner` does.
+Result<Step> makeLookupStep(const StepInput& in, std::string_view operation, std::span<const std::uint8_t> table,
+                            std::shared_ptr<const void> owner, const ForcedVariants& forced) {
+  auto variant = choose(in, forced, operation, lookupVariants());
+  if (!variant) return variant.error();
+  const LookupTask task{in.node->shape, table, in.inputs[0]->grid.max()};
+  Step step;
+  step.variant = (*variant)->name;
+  step.run = [task, owner = std::move(owner), run = (*variant)->run, from = in.input_offsets[0],
+              to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QLookupOp& lookup, const ForcedVariants& forced) {
+  return makeLookupStep(in, "lookup", lookup.table, nullptr, forced);
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QRescaleOp& rescale, const ForcedVariants& forced) {
+  const auto table = std::make_shared<const std::array<std::uint8_t, 256>>(
+      rescaleTable({in.inputs[0]->grid.zero_point, rescale.output.factors[0], in.node->grid.zero_point,
+                    rescale.output.low, rescale.output.high}));
+  return makeLookupStep(in, "rescale", *table, table, forced);
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVariants& forced) {
+  auto variant = pool.average ? choose(in, forced, "average_pool", averagePoolVariants())
+                              : choose(in, forced, "max_pool", maxPoolVariants());
+  if (!variant) return variant.error();
+  PoolTask task;
+  task.in = in.inputs[0]->shape;
+  task.out = in.node->shape;
+  task.window = pool.window;
+  task.input_zero_point = in.inputs[0]->grid.zero_point;
+  task.accumulators = in.accumulators;
+  task.factors = pool.output.factors;
+  task.zero_point = in.node->grid.zero_point;
+  task.low = pool.output.low;
+  task.high = pool.output.high;
+  Step step;
+  step.variant = (*variant)->name;
+  step.scratch_bytes = poolScratchBytes(task);
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
+    void* out = m.arena + to;
+    if (task.accumulators) out = m.accumulators;
+    run(task, m.arena + from, out, m.scratch);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVariants& forced) {
+  auto variant = choose(in, forced, "lrn", lrnVariants());
+  if (!variant) return variant.error();
+  LrnTask task;
+  task.shape = in.node->shape;
+  task.size = lrn.size;
+  task.table_shift = lrn.table_shift;
+  task.table = lrn.table;
+  task.shift = lrn.shift;
+  task.input_zero_point = in.inputs[0]->grid.zero_point;
+  task.zero_point = in.node->grid.zero_point;
+  task.high = in.node->grid.max();
+  Step step;
+  step.variant = (*variant)->name;
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
+    run(task, m.arena + from, m.arena + to);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVariants&) {
+  struct Part {
+    std::size_t from, to, bytes;
+  };
+  std::vector<Part> parts;
+  std::size_t to = in.output_offset;
+  for (std::size_t i = 0; i < in.inputs.size(); ++i) {
+    const std::size_t bytes = tensorBytes(in.inputs[i]->shape);
+    // The plan puts an input that nothing forbids to where it belongs already.
+    if (in.input_offsets[i] != to) parts.push_back({in.input_offsets[i], to, bytes});
+    to += bytes;
+  }
+  Step step;
+  step.run = [parts = std::move(parts)](const Memory& m) {
+    for (const Part& part : parts) std::memcpy(m.arena + part.to, m.arena + part.from, part.bytes);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVariants&) {
+  Step step;
+  step.run = [pad, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
+              target = in.output_offset](const Memory& m) {
+    padPlanes(from, m.arena + source, pad.before, static_cast<std::uint8_t>(pad.value), to, m.arena + target);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QSliceOp& slice, const ForcedVariants&) {
+  Step step;
+  step.run = [slice, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
+              target = in.output_offset](const Memory& m) {
+    slicePlanes(from, m.arena + source, slice.start, slice.step, to, m.arena + target);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVariants&) {
+  Step step;
+  if (in.input_offsets[0] == in.output_offset) {  // read in place
+    step.run = [](const Memory&) {};
+    return step;
+  }
+  step.run = [from = planeLayout(in.inputs[0]->shape), to = planeLayout(in.node->shape), source = in.input_offsets[0],
+              target = in.output_offset, count = static_cast<std::size_t>(in.node->shape.size())](const Memory& m) {
+    copyPlanes(from, m.arena + source, to, m.arena + target, count);
+  };
+  return step;
+}
+
+Result<Step> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
+  return Step{[](const Memory&) {}, {}, 0, 0};
+}
+
+}  // namespace
+
+Result<Step> makeStep(const StepInput& input, const ForcedVariants& forced) {
+  return std::visit([&](auto& op) { return makeOpStep(input, op, forced); }, input.node->op);
+}
+
+}  // namespace trefoil

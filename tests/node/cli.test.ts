@@ -1,0 +1,392 @@
+// The command line as its users start it: a process, its two outputs and its exit code.
+import { spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { labels, onnxPath, picturesOf, quantizedSigns, root, signs } from './signs.js';
+
+const cli = join(root, 'npm/dist/cli.js');
+const prepare = ['--resize', '64', '--crop', '64', '--mean', '0.5', '--std', '1/4'];
+let folder: string;
+let model: string;
+
+interface Ended {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+function run(args: string[], onStart?: (kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [cli, ...args], { cwd: folder });
+    const ended: Ended = { code: null, out: '', err: '' };
+    child.stdout.on('data', (data) => (ended.out += data));
+    child.stderr.on('data', (data) => {
+      ended.err += data;
+      onStart?.((signal) => child.kill(signal));
+    });
+    child.on('close', (code) => resolve({ ...ended, code }));
+  });
+}
+
+/** Runs with --json; whatever else is on stdout fails to parse. */
+async function json(
+  args: string[],
+): Promise<{ code: number | null; value: Record<string, never> & { error?: { code: string } } }> {
+  const { code, out } = await run([...args, '--json']);
+  return { code, value: JSON.parse(out) };
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trefoil-cli-'));
+  model = join(folder, 'signs.trefoil');
+  writeFileSync(model, (await quantizedSigns()).model);
+}, 120_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('trefoil', () => {
+  test('--version and --help', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'npm/package.json'), 'utf8'));
+    expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+    const { code, out } = await run(['--help']);
+    expect(code).toBe(0);
+    for (const command of ['inspect', 'quantize', 'classify', 'evaluate']) expect(out).toContain(command);
+  });
+
+  test('a wrong command line ends with 2', async () => {
+    for (const args of [
+      [],
+      ['quantise'],
+      ['inspect'],
+      ['inspect', model, '--no-such'],
+      ['classify', model],
+      ['classify', model, 'x.png', '--top-k', 'many'],
+      ['quantize', onnxPath, '--calibration', 'x'],
+      ['quantize', onnxPath, '-o', 'x.trefoil', '--calibration', 'x', '--method', 'best'],
+      ['inspect', model, '--mean', '0,0'],
+      ['inspect', model, '--mean', '0'],
+      ['evaluate', model, '--images', root],
+      ['evaluate', model, '--images', cli],
+    ]) {
+      const { code, err, out } = await run(args);
+      expect([args, code]).toEqual([args, 2]);
+      expect(err).not.toBe('');
+      expect(out).toBe('');
+    }
+    const { code, value } = await json(['inspect', model, '--no-such']);
+    expect(code).toBe(2);
+    expect(value.error!.code).toBe('BAD_OPTION');
+  }, 120_000);
+
+  test('what fails at work ends with 1, and says why', async () => {
+    writeFileSync(join(folder, 'bad.trefoil'), 'not a model');
+    for (const [args, expected] of [
+      [['inspect', 'missing.trefoil'], 'FILE_NOT_FOUND'],
+      [['inspect', 'missing.onnx'], 'FILE_NOT_FOUND'],
+      [['inspect', 'bad.trefoil'], 'BAD_MODEL'],
+      [['inspect', cli], 'BAD_MODEL'],
+      [['evaluate', model, '--images', 'missing'], 'FILE_NOT_FOUND'],
+    ] as const) {
+      const { code, err, out } = await run([...args]);
+      expect(code).toBe(1);
+      expect(err).toContain(`(${expected})`);
+      expect(err).toMatch(/^error: /m);
+      expect(out).toBe('');
+      const asJson = await json([...args]);
+      expect(asJson.code).toBe(1);
+      expect(asJson.value.error!.code).toBe(expected);
+    }
+  }, 120_000);
+
+  test.each(['sweep', 'bench', 'batch'])('%s belongs to a later version', async (name) => {
+    const { code, value } = await json([name, 'anything', '--at-all']);
+    expect(code).toBe(2);
+    expect(value.error!.code).toBe('NOT_AVAILABLE');
+  });
+
+  test('closing its output early is no failure', async () => {
+    const child = spawn(process.execPath, [cli, 'inspect', model], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let err = '';
+    child.stderr.on('data', (data) => (err += data));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(0);
+    expect(err).toBe('');
+  });
+});
+
+describe('inspect', () => {
+  test('a .trefoil and an .onnx, in words and as JSON', async () => {
+    const words = await run(['inspect', model]);
+    expect(words.code).toBe(0);
+    expect(words.err).toBe('');
+    expect(words.out).toContain('ternary_conv');
+    expect(words.out).toContain('mean 0.5');
+    const ternary = await json(['inspect', model]);
+    expect(ternary.value).toMatchObject({ kind: 'trefoil', classes: 20, inputShape: [3, 64, 64], labels });
+
+    const onnx = await run(['inspect', onnxPath]);
+    expect(onnx.out).toContain('/linear/Gemm');
+    expect(onnx.out).toContain('does not say how pictures are prepared');
+    const float = await json(['inspect', onnxPath, ...prepare]);
+    expect(float.value).toMatchObject({
+      kind: 'onnx',
+      classes: 20,
+      preprocess: { resize: 64, std: [0.25, 0.25, 0.25] },
+    });
+  });
+});
+
+describe('quantize', () => {
+  const args = (output: string, ...more: string[]) => [
+    'quantize',
+    onnxPath,
+    '-o',
+    output,
+    '--calibration',
+    join(signs, 'calibration'),
+    '--calibration-count',
+    '8',
+    '--labels',
+    join(signs, 'labels.txt'),
+    ...prepare,
+    ...more,
+  ];
+
+  test('writes the same bytes each time; progress goes to stderr', async () => {
+    const output = join(folder, 'a.trefoil');
+    const first = await run(args('a.trefoil', '--json'));
+    expect(first.code).toBe(0);
+    expect(JSON.parse(first.out)).toMatchObject({
+      output: 'a.trefoil',
+      calibrationImages: 8,
+      fileBytes: statSync(output).size,
+    });
+    expect(first.err).toContain('100%');
+    const second = await run(args('b.trefoil', '--quiet'));
+    expect(second.err).toBe('');
+    expect(second.out).toContain('times smaller');
+    expect(Buffer.compare(readFileSync(output), readFileSync(join(folder, 'b.trefoil')))).toBe(0);
+    expect((await json(['inspect', 'a.trefoil'])).value).toMatchObject({ labels });
+  }, 120_000);
+
+  test('takes every option of a recipe', async () => {
+    const name = '/stages/stages.1/first/first.0/Conv';
+    const { code, value } = await json(
+      args(
+        'c.trefoil',
+        ...[
+          '--group-size',
+          'filter',
+          '--method',
+          'fgq-two-sided',
+          '--activation-bits',
+          '5',
+          '--residual-bits',
+          '7',
+        ],
+        ...[
+          '--clip',
+          'percentile',
+          '--percentile',
+          '99.9',
+          '--no-affine',
+          '--planes',
+          '1',
+          '--scale-levels',
+          'free',
+        ],
+        ...['--layer', `${name}:weights=int8,activation-bits=8`],
+      ),
+    );
+    expect(code).toBe(0);
+    const layers = value['layers'] as { name: string; kind: string }[];
+    expect(layers.find((layer) => layer.name === name)!.kind).toBe('int8');
+    expect((await json(['inspect', 'c.trefoil'])).value).toMatchObject({
+      recipe: {
+        groupSize: 'filter',
+        activationBits: 5,
+        residualBits: 7,
+        method: 'fgq-two-sided',
+        affineCorrection: false,
+      },
+    });
+  }, 60_000);
+
+  test('never writes over an input, and leaves nothing behind', async () => {
+    const copy = join(folder, 'copy.onnx');
+    copyFileSync(onnxPath, copy);
+    symlinkSync(copy, join(folder, 'link.onnx'));
+    const before = statSync(copy);
+    for (const output of [copy, 'copy.onnx', 'link.onnx']) {
+      const call = args(output);
+      call[1] = copy;
+      expect((await run(call)).code).toBe(2);
+    }
+    expect(statSync(copy).mtimeMs).toBe(before.mtimeMs);
+    expect((await run(args('no/such/folder/x.trefoil'))).code).toBe(1);
+    expect((await json(args('x.trefoil', '--planes', '2'))).value.error!.code).toBe('NOT_AVAILABLE');
+    expect((await run(args('x.trefoil', '--layer', 'nothing'))).code).toBe(2);
+    expect((await run(args('x.trefoil', '--layer', 'no such layer:group-size=4'))).code).toBe(2);
+    expect(existsSync(join(folder, 'x.trefoil'))).toBe(false);
+    expect(readdirSync(folder).filter((file) => file.endsWith('.part'))).toEqual([]);
+  }, 120_000);
+
+  test('SIGINT ends it with 130', async () => {
+    const call = args('interrupted.trefoil');
+    call[call.indexOf('8')] = '64';
+    let sent = false;
+    const { code, err } = await run(call, (kill) => {
+      if (!sent) kill('SIGINT');
+      sent = true;
+    });
+    expect(code).toBe(130);
+    expect(err).toContain('SIGINT');
+    expect(readdirSync(folder).filter((file) => file.includes('interrupted'))).toEqual([]);
+  }, 60_000);
+});
+
+describe('classify', () => {
+  test('names the classes, with either kind of model', async () => {
+    const pictures = [picturesOf('stop')[1]!, picturesOf('yield')[0]!];
+    const { out, code } = await run(['classify', model, ...pictures]);
+    expect(code).toBe(0);
+    expect(out).toContain('stop');
+    const { value } = await json(['classify', model, ...pictures, '--top-k', '3']);
+    const images = value['images'] as {
+      file: string;
+      predictions: { label: string }[];
+      milliseconds: number;
+    }[];
+    expect(images.map(({ predictions }) => predictions.length)).toEqual([3, 3]);
+    expect(images[0]!.predictions[0]!.label).toBe('stop');
+    expect(images[0]!.milliseconds).toBeGreaterThan(0);
+    const float = await json([
+      ...['classify', onnxPath, pictures[0]!, ...prepare],
+      ...['--class-labels', join(signs, 'labels.txt')],
+    ]);
+    expect((float.value['images'] as typeof images)[0]!.predictions[0]!.label).toBe('stop');
+  });
+
+  test('goes on after a picture that fails, and ends with 1', async () => {
+    const { code, value } = await json(['classify', model, 'missing.png', picturesOf('stop')[1]!]);
+    expect(code).toBe(1);
+    expect(value['images']).toMatchObject([
+      { error: { code: 'FILE_NOT_FOUND' } },
+      { predictions: [{}, {}, {}, {}, {}] },
+    ]);
+  });
+});
+
+describe('evaluate', () => {
+  test('counts over folders named as the labels, against the float network', async () => {
+    const { code, value } = await json([
+      ...['evaluate', model, '--images', join(signs, 'test'), '--skip', '100', '--count', '60'],
+      ...['--against', onnxPath],
+    ]);
+    expect(code).toBe(0);
+    const { top1, top5, count, agreement, interval, milliseconds, against } = value as unknown as Record<
+      string,
+      number
+    > & {
+      interval: number[];
+      against: Record<string, number>;
+    };
+    expect(count).toBe(60);
+    expect(top1).toBeGreaterThan(0.7);
+    expect(top5).toBeGreaterThanOrEqual(top1!);
+    expect(agreement).toBeGreaterThan(0.7);
+    expect(interval[0]).toBeLessThan(top1!);
+    expect(interval[1]).toBeGreaterThan(top1!);
+    expect(milliseconds).toBeGreaterThan(0);
+    expect(against['top1']).toBeGreaterThan(0.8);
+  }, 60_000);
+
+  test('finds the classes of every kind of IMAGES', async () => {
+    // The same twelve pictures, four of each class, told in different ways.
+    const classes = ['stop', 'yield', 'danger'];
+    const pictures = classes.flatMap((name) =>
+      picturesOf(name)
+        .slice(0, 4)
+        .map((file) => ({ name, file })),
+    );
+    const flat = join(folder, 'flat');
+    const numbered = join(folder, 'numbered');
+    mkdirSync(flat);
+    for (const [i, { name, file }] of pictures.entries()) {
+      copyFileSync(file, join(flat, `${i}.png`));
+      const own = join(numbered, String(labels.indexOf(name)));
+      mkdirSync(own, { recursive: true });
+      copyFileSync(file, join(own, basename(file)));
+    }
+    const csv = pictures.map(
+      ({ name }, i) => `${i}.png,"a, ""quoted"" note",${i % 2 ? name : labels.indexOf(name)}`,
+    );
+    writeFileSync(join(folder, 'labels.csv'), ['File, note ,class', ...csv].join('\r\n'));
+    writeFileSync(join(flat, 'manifest.csv'), ['file,note,class', ...csv].join('\n'));
+    const lines = pictures.map(({ name, file }) => JSON.stringify({ file, class: name }));
+    writeFileSync(join(folder, 'list.jsonl'), lines.join('\n') + '\n');
+
+    const results = [];
+    for (const images of [
+      [numbered],
+      [flat, '--labels', 'labels.csv'],
+      [join(flat, 'manifest.csv')],
+      ['list.jsonl'],
+    ]) {
+      const { code, value } = await json(['evaluate', model, '--images', ...images]);
+      expect([images, code]).toEqual([images, 0]);
+      results.push([value['count'], value['top1'], value['top5']]);
+    }
+    expect(new Set(results.map(String)).size).toBe(1);
+    expect(results[0]![0]).toBe(12);
+    expect(results[0]![1]).toBeGreaterThan(0.7);
+
+    // Where classes are missing or unknown, nothing is counted.
+    expect((await run(['evaluate', model, '--images', flat])).code).toBe(2);
+    writeFileSync(join(folder, 'wrong.csv'), 'file,class\n0.png,tree\n');
+    const wrong = await run(['evaluate', model, '--images', flat, '--labels', 'wrong.csv']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('tree');
+    mkdirSync(join(folder, 'odd/stop'), { recursive: true });
+    mkdirSync(join(folder, 'odd/tree'));
+    copyFileSync(pictures[0]!.file, join(folder, 'odd/stop/a.png'));
+    copyFileSync(pictures[0]!.file, join(folder, 'odd/tree/a.png'));
+    expect((await run(['evaluate', model, '--images', 'odd'])).err).toContain("'tree'");
+  }, 120_000);
+
+  test("reads CIFAR-10's binary format", async () => {
+    // Pictures of the test set at 32 x 32, in records of label, red, green, blue.
+    const records: Buffer[] = [];
+    for (const name of labels.slice(0, 10)) {
+      const pixels = await sharp(picturesOf(name)[0]!).removeAlpha().resize(32, 32).raw().toBuffer();
+      const planes = [0, 1, 2].flatMap((channel) =>
+        Array.from({ length: 1024 }, (_, i) => pixels[3 * i + channel]!),
+      );
+      records.push(Buffer.from([labels.indexOf(name), ...planes]));
+    }
+    writeFileSync(join(folder, 'ten.bin'), Buffer.concat(records));
+    const all = await json(['evaluate', model, '--images', 'ten.bin']);
+    expect(all.value).toMatchObject({ count: 10 });
+    expect(all.value['top5']).toBeGreaterThan(0.5);
+    expect((await json(['evaluate', model, '--images', 'ten.bin', '--skip', '7'])).value).toMatchObject({
+      count: 3,
+    });
+    expect((await run(['evaluate', model, '--images', 'ten.bin', '--skip', '10'])).code).toBe(2);
+  });
+});

@@ -1,0 +1,153 @@
+// quantize(): the same bytes each time, news of its progress, and its end when it is not wanted any more.
+import { readFileSync } from 'node:fs';
+
+import { loadModel } from 'trefoil';
+import { loadFloatModel, quantize, type Progress } from 'trefoil/quantize';
+import { expect, test } from 'vitest';
+
+import {
+  calibration,
+  errorOf,
+  labels,
+  onnx,
+  onnxPath,
+  picturesOf,
+  preprocess,
+  quantizedSigns,
+} from './signs.js';
+
+test('gives the same bytes each time, in a worker or not, from a file or from bytes', async () => {
+  const { model } = await quantizedSigns();
+  const others = await Promise.all([
+    quantizedSigns({ worker: false }),
+    quantize(onnxPath, {
+      calibration: (async function* () {
+        for (const file of calibration(8)) yield readFileSync(file);
+      })(),
+      labels,
+      preprocess: { resize: 64, mean: 0.5, std: 0.25 },
+    }),
+  ]);
+  for (const other of others) expect(Buffer.compare(other.model, model)).toBe(0);
+  const different = await quantizedSigns({ calibration: calibration(7) });
+  expect(Buffer.compare(different.model, model)).not.toBe(0);
+}, 120_000);
+
+test('reports layers and totals', async () => {
+  const { model, report } = await quantizedSigns({ groupSize: 64 });
+  expect(report.fileBytes).toBe(model.length);
+  expect(report.sourceBytes).toBe(onnx.length);
+  expect(report.calibrationImages).toBe(8);
+  expect(report.layers.filter(({ kind }) => kind === 'int8').length).toBe(2);
+  const ternary = report.layers.filter(({ kind }) => kind === 'ternary');
+  expect(ternary.length).toBeGreaterThan(10);
+  for (const layer of ternary) {
+    expect(layer.bitsPerWeight).toBeGreaterThan(2);
+    expect(layer.bitsPerWeight).toBeLessThan(2.5);
+    expect(layer.zeroShare).toBeGreaterThan(0.3);
+    expect(layer.weightSqnrDb).toBeGreaterThan(5);
+    expect(layer.shape.length).toBe(3);
+  }
+  expect(report.total.multiplicationsRemoved).toBeGreaterThan(0.9);
+});
+
+test('layers may have recipes of their own', async () => {
+  const name = '/stages/stages.1/first/first.0/Conv';
+  const { model, report } = await quantizedSigns({
+    groupSize: 'filter',
+    method: 'fgq-two-sided',
+    activationBits: 6,
+    clip: 'max',
+    layers: { [name]: { weights: 'int8', activationBits: 8 } },
+  });
+  expect(report.layers.find((layer) => layer.name === name)?.kind).toBe('int8');
+  const loaded = await loadModel(model);
+  expect(loaded.info.recipe).toMatchObject({ activationBits: 6, method: 'fgq-two-sided', clip: 'max' });
+  loaded.dispose();
+});
+
+test('tells of its progress, which never falls and ends at 1', async () => {
+  for (const worker of [true, false]) {
+    const news: Progress[] = [];
+    await quantizedSigns({ worker, onProgress: (progress) => void news.push(progress) });
+    const fractions = news.map(({ fraction }) => fraction);
+    expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+    expect(fractions.at(-1)).toBe(1);
+    const phases = [...new Set(news.map(({ phase }) => phase))];
+    expect(phases).toEqual(expect.arrayContaining(['load', 'decode', 'calibrate', 'quantize', 'write']));
+    expect(news.some(({ layer }) => layer.includes('Conv'))).toBe(true);
+    expect(news.find(({ phase }) => phase === 'decode')).toMatchObject({ loaded: 1, total: 8 });
+  }
+});
+
+test('a signal ends it, and the reason is thrown', async () => {
+  for (const worker of [true, false]) {
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    let after = 0;
+    const error = await errorOf(
+      quantizedSigns({
+        worker,
+        signal: controller.signal,
+        onProgress: ({ phase }) => {
+          if (controller.signal.aborted) ++after;
+          if (phase === 'quantize') controller.abort(reason);
+        },
+      }),
+    );
+    expect(error).toBe(reason);
+    expect(after).toBe(0);
+  }
+});
+
+test('in a worker it does not block, and ends at once', async () => {
+  const controller = new AbortController();
+  const working = errorOf(quantizedSigns({ calibration: calibration(64), signal: controller.signal }));
+  let ticks = 0;
+  const timer = setInterval(() => ++ticks, 5);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  const start = performance.now();
+  controller.abort();
+  expect((await working).name).toBe('AbortError');
+  expect(performance.now() - start).toBeLessThan(200);
+  expect(ticks).toBeGreaterThan(20);
+  clearInterval(timer);
+});
+
+test('false from onProgress is ABORTED; what it throws is thrown on', async () => {
+  for (const worker of [true, false]) {
+    const stop = errorOf(quantizedSigns({ worker, onProgress: ({ phase }) => phase !== 'quantize' }));
+    expect((await stop).code).toBe('ABORTED');
+    const mistake = new TypeError('mine');
+    const thrown = errorOf(
+      quantizedSigns({
+        worker,
+        onProgress: ({ phase }) => {
+          if (phase === 'calibrate') throw mistake;
+        },
+      }),
+    );
+    expect(await thrown).toBe(mistake);
+  }
+});
+
+test('a bad picture among the calibration images is named', async () => {
+  const error = await errorOf(quantizedSigns({ calibration: [...calibration(1), new Uint8Array(50)] }));
+  expect(error.code).toBe('BAD_IMAGE');
+});
+
+test('the ternary network agrees with the float one on most pictures', async () => {
+  const { model: bytes } = await quantizedSigns({ calibration: calibration(32) });
+  const ternary = await loadModel(bytes);
+  const float = await loadFloatModel(onnx, { preprocess, labels });
+  let agreed = 0;
+  const pictures = labels.flatMap((label) => picturesOf(label).slice(0, 4));
+  for (const picture of pictures) {
+    const [a] = await ternary.classify(picture, { topK: 1 });
+    const [b] = await float.classify(picture, { topK: 1 });
+    agreed += a!.index === b!.index ? 1 : 0;
+  }
+  expect(agreed / pictures.length).toBeGreaterThan(0.85);
+  ternary.dispose();
+  float.dispose();
+}, 120_000);
