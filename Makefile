@@ -55,6 +55,7 @@ test-wasm: setup-wasm
 
 # The package as users get it, under the oldest Node it supports and under a new one.
 test-node: npm setup-node26
+	npm run --silent typecheck
 	node node_modules/vitest/vitest.mjs run --project node
 	$(node26) node_modules/vitest/vitest.mjs run --project node
 

@@ -1,9 +1,10 @@
-// The quantizer module: reads one ONNX model, evaluates it in float, and quantizes it. An instance of the module holds
-// one network; TypeScript gives every task an instance of its own.
+// The quantizer module: reads one ONNX model, evaluates it in float, and quantizes it. An instance of the
+// module holds one network; TypeScript gives every task an instance of its own.
 #include <emscripten/bind.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <new>
 #include <numeric>
 #include <optional>
@@ -36,9 +37,10 @@ val guarded(Body body) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return failure(makeError(ErrorCode::kOutOfMemory,
-                             "the network and its calibration images need more memory than WebAssembly can have; "
-                             "give fewer images"));
+    return failure(
+        makeError(ErrorCode::kOutOfMemory,
+                  "the network and its calibration images need more memory than WebAssembly can have; "
+                  "give fewer images"));
   }
 }
 
@@ -86,9 +88,14 @@ val open(const val& file, int height, int width) {
   });
 }
 
-void close() { network.reset(); }
+// A network may overflow to infinities and from there to NaN, which no order knows: it ranks last, with a
+// score of 0.
+float ranked(float logit) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  return std::isnan(logit) ? -kLargest : std::clamp(logit, -kLargest, kLargest);
+}
 
-// Gradual softmax of logits in double, so that 1000 classes sum to 1.
+// Softmax in double, so that the scores of 1000 classes sum to 1.
 std::vector<float> probabilities(std::span<const float> logits) {
   const float largest = *std::max_element(logits.begin(), logits.end());
   std::vector<double> powers(logits.size());
@@ -102,7 +109,8 @@ std::vector<float> probabilities(std::span<const float> logits) {
 }
 
 // { logits, indices, scores }: all outputs before softmax, and the best `top_k` classes.
-val evaluateImage(const val& pixels, int width, int height, int channels, const val& preprocess_fields, int top_k) {
+val evaluateImage(const val& pixels, int width, int height, int channels, const val& preprocess_fields,
+                  int top_k) {
   return guarded([&] {
     if (!network) return failure(noNetwork());
     const Shape input = network->graph.inputShape();
@@ -112,15 +120,18 @@ val evaluateImage(const val& pixels, int width, int height, int channels, const 
     const auto logits = evaluate(network->graph, normalize(*planes, input.channels, preprocess));
     if (!logits) return failure(logits.error());
 
-    const std::vector<float> scores = probabilities(*logits);
+    std::vector<float> ranks(logits->size());
+    std::transform(logits->begin(), logits->end(), ranks.begin(), ranked);
+    const std::vector<float> scores = probabilities(ranks);
     std::vector<int> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
     const auto count = top_k <= 0 ? order.size() : std::min(order.size(), static_cast<std::size_t>(top_k));
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), [&](int a, int b) {
-      const float x = (*logits)[static_cast<std::size_t>(a)];
-      const float y = (*logits)[static_cast<std::size_t>(b)];
-      return x != y ? x > y : a < b;
-    });
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+                      [&](int a, int b) {
+                        const float x = ranks[static_cast<std::size_t>(a)];
+                        const float y = ranks[static_cast<std::size_t>(b)];
+                        return x != y ? x > y : a < b;
+                      });
     order.resize(count);
     auto fields = val::object();
     fields.set("logits", copyOut(std::span<const float>(*logits)));
@@ -173,7 +184,8 @@ Result<LayerRecipe> layerIn(const val& fields) {
   return layer;
 }
 
-// fields: groupSize (0: whole filter), activationBits, residualBits, method, clip, percentile, affineCorrection, layers.
+// fields: groupSize (0: whole filter), activationBits, residualBits, method, clip, percentile,
+// affineCorrection, layers.
 Result<Recipe> recipeIn(const val& fields) {
   Recipe recipe;
   auto method = methodFromName(fields["method"].as<std::string>());
@@ -204,10 +216,10 @@ val checkRecipe(const val& fields) {
   });
 }
 
-// Quantizes the network with the calibration images given so far; both are used up. progress(phase, fraction, layer)
-// returns false to cancel, and must not throw. { model, report (JSON) }
-val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& labels, const std::string& source_hash,
-                    const val& progress) {
+// Quantizes the network with the calibration images given so far; both are used up. progress(phase, fraction,
+// layer) returns false to cancel, and must not throw. { model, report (JSON) }
+val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& labels,
+                    const std::string& source_hash, const val& progress) {
   return guarded([&] {
     if (!network) return failure(noNetwork());
     auto recipe = recipeIn(recipe_fields);
@@ -223,14 +235,16 @@ val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& 
     input.recipe = std::move(recipe).value();
     network.reset();
 
-    auto quantized = quantize(std::move(input), [&](std::string_view phase, double fraction, std::string_view layer) {
-      return progress(std::string(phase), fraction, std::string(layer)).as<bool>();
-    });
+    auto quantized =
+        quantize(std::move(input), [&](std::string_view phase, double fraction, std::string_view layer) {
+          return progress(std::string(phase), fraction, std::string(layer)).as<bool>();
+        });
     if (!quantized) return failure(quantized.error());
     const auto file = writeModel(quantized->model);
     if (!file) return failure(file.error());
     auto fields = val::object();
-    fields.set("model", copyOut(std::span(reinterpret_cast<const std::uint8_t*>(file->data()), file->size())));
+    fields.set("model",
+               copyOut(std::span(reinterpret_cast<const std::uint8_t*>(file->data()), file->size())));
     fields.set("report", reportJson(quantized->report));
     return success(fields);
   });
@@ -242,7 +256,6 @@ val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
 
 EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
   emscripten::function("open", &open);
-  emscripten::function("close", &close);
   emscripten::function("evaluate", &evaluateImage);
   emscripten::function("planes", &planes);
   emscripten::function("addCalibrationImage", &addCalibrationImage);

@@ -1,5 +1,6 @@
-// The runtime module: reads one .trefoil model and runs it. An instance of the module holds one model; TypeScript gives
-// every model an instance of its own, so that disposing of a model gives all of its memory back.
+// The runtime module: reads one .trefoil model and runs it. An instance of the module holds one model;
+// TypeScript gives every model an instance of its own, so that disposing of a model gives all of its memory
+// back.
 #include <emscripten/bind.h>
 
 #include "format/format.h"

@@ -1,7 +1,7 @@
 // What both modules need to talk to JavaScript: results as plain objects, bytes and arrays copied in and out.
 //
-// A function that can fail returns { value } or { error: { code, message } }. Nothing here hands out a view of the
-// module's memory, which moves when it grows.
+// A function that can fail returns { value } or { error: { code, message } }. Nothing here hands out a view
+// of the module's memory, which moves when it grows.
 #pragma once
 
 #include <emscripten/val.h>
@@ -58,7 +58,8 @@ inline Result<Bytes> copyIn(const emscripten::val& array) {
 
 template <typename T>
 emscripten::val copyOut(std::span<const T> values) {
-  return emscripten::val(emscripten::typed_memory_view(values.size(), values.data())).call<emscripten::val>("slice");
+  return emscripten::val(emscripten::typed_memory_view(values.size(), values.data()))
+      .call<emscripten::val>("slice");
 }
 
 template <typename Range, typename Convert>
@@ -81,7 +82,8 @@ inline emscripten::val preprocessOut(const Preprocess& preprocess) {
   auto fields = emscripten::val::object();
   const auto number = [](float value) { return value; };
   fields.set("resize", preprocess.resize);
-  fields.set("crop", arrayOf(std::array{preprocess.crop_height, preprocess.crop_width}, [](int size) { return size; }));
+  fields.set("crop", arrayOf(std::array{preprocess.crop_height, preprocess.crop_width},
+                             [](int size) { return size; }));
   fields.set("mean", arrayOf(preprocess.mean, number));
   fields.set("std", arrayOf(preprocess.std, number));
   return fields;
@@ -100,8 +102,9 @@ inline Preprocess preprocessIn(const emscripten::val& fields, const Shape& input
 }
 
 // The network's input of a picture of interleaved pixels.
-inline Result<std::vector<std::uint8_t>> planesOf(const emscripten::val& pixels, int width, int height, int channels,
-                                                  const Preprocess& preprocess, const Shape& input) {
+inline Result<std::vector<std::uint8_t>> planesOf(const emscripten::val& pixels, int width, int height,
+                                                  int channels, const Preprocess& preprocess,
+                                                  const Shape& input) {
   auto bytes = copyIn(pixels);
   if (!bytes) return bytes.error();
   return toPlanes({bytes->span(), width, height, channels}, preprocess, input.channels);

@@ -88,7 +88,6 @@ type ModuleProgress = (phase: string, fraction: number, layer: string) => boolea
 
 export interface QuantizerModule {
   open(file: Uint8Array, height: number, width: number): ModuleReply<GraphInfo>;
-  close(): void;
   evaluate(
     pixels: Uint8Array,
     width: number,

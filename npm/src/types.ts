@@ -46,7 +46,9 @@ export type ImageInput =
   | Global<'OffscreenCanvas'>
   | Global<'VideoFrame'>;
 
-type CompiledWasm = typeof globalThis extends { WebAssembly: { Module: { prototype: infer T } } } ? T : object;
+type CompiledWasm = typeof globalThis extends { WebAssembly: { Module: { prototype: infer T } } }
+  ? T
+  : object;
 
 /** The `.wasm` file: at another address, already compiled, or as bytes. Only one of the three. */
 export interface WasmSource {

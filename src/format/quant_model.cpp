@@ -12,7 +12,9 @@ std::string_view opName(const QOp& op) {
     std::string_view operator()(const QMulOp&) const { return "mul"; }
     std::string_view operator()(const QRescaleOp&) const { return "rescale"; }
     std::string_view operator()(const QConcatOp&) const { return "concat"; }
-    std::string_view operator()(const QPoolOp& pool) const { return pool.average ? "average_pool" : "max_pool"; }
+    std::string_view operator()(const QPoolOp& pool) const {
+      return pool.average ? "average_pool" : "max_pool";
+    }
     std::string_view operator()(const QLookupOp&) const { return "lookup"; }
     std::string_view operator()(const QLrnOp&) const { return "lrn"; }
     std::string_view operator()(const QPadOp&) const { return "pad"; }

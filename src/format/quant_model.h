@@ -1,5 +1,6 @@
-// The quantized network: the integer program that quantize/ makes, the .trefoil file stores and runtime/ runs.
-// Its arithmetic is defined in DESIGN.md ("Arithmetic"); every field below that enters it is an integer.
+// The quantized network: the integer program that quantize/ makes, the .trefoil file stores and runtime/
+// runs. Its arithmetic is defined in DESIGN.md ("Arithmetic"); every field below that enters it is an
+// integer.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@
 
 namespace trefoil {
 
-// Grid of an activation: x = scale * (q - zero_point), q in 0..2^bits - 1. `scale` is for people and reports only.
+// Grid of an activation: x = scale * (q - zero_point), q in 0..2^bits - 1. `scale` is for people and reports
+// only.
 struct Grid {
   int bits = 8;  // 4..8
   int zero_point = 0;
@@ -23,8 +25,9 @@ struct Grid {
   int max() const { return (1 << bits) - 1; }
 };
 
-// How an accumulator A becomes the node's result: q = clamp(zero_point + rshift(A * factor), low, high), with the
-// node's own grid; 0 <= low <= high <= grid.max(). factors: one a channel (convolution) or as the operation says.
+// How an accumulator A becomes the node's result: q = clamp(zero_point + rshift(A * factor), low, high), with
+// the node's own grid; 0 <= low <= high <= grid.max(). factors: one a channel (convolution) or as the
+// operation says.
 struct OutputStage {
   std::vector<FixedPoint> factors;
   int low = 0;
@@ -32,20 +35,22 @@ struct OutputStage {
   bool operator==(const OutputStage&) const = default;
 };
 
-struct QInputOp { bool operator==(const QInputOp&) const = default; };  // u8 planes, R, G, B (or one); zero_point 0
+struct QInputOp {  // u8 planes, R, G, B (or one); zero_point 0
+  bool operator==(const QInputOp&) const = default;
+};
 
-// A[k] = bias[k] + sum w[k][r][s][c] * q; exactly one of `ternary` (has planes) and `int8` (not empty) is used. Padding
-// contributes pad_values[c] (one entry a channel of the input: its zero point, or the input pixel's mean). |A| < 2^31 for
-// every input is proven when the model is made and again when it is read.
+// A[k] = bias[k] + sum w[k][r][s][c] * q; exactly one of `ternary` (has planes) and `int8` (not empty) is
+// used. Padding contributes pad_values[c] (one entry a channel of the input: its zero point, or the input
+// pixel's mean). |A| < 2^31 for every input is proven when the model is made and again when it is read.
 struct QConvOp {
   Window window;
   int groups = 1;
   TernaryWeights ternary;
-  std::vector<std::int8_t> int8;  // [K][R][S][C / groups]
-  std::vector<std::int32_t> bias;  // [K]
+  std::vector<std::int8_t> int8;         // [K][R][S][C / groups]
+  std::vector<std::int32_t> bias;        // [K]
   std::vector<std::uint8_t> pad_values;  // [C]
-  std::vector<float> filter_scales;  // [K] real s_w; for people, reports and later re-quantizing
-  OutputStage output;  // unused where the node yields accumulators
+  std::vector<float> filter_scales;      // [K] real s_w; for people, reports and later re-quantizing
+  OutputStage output;                    // unused where the node yields accumulators
   bool operator==(const QConvOp&) const = default;
 };
 
@@ -69,11 +74,14 @@ struct QRescaleOp {
   bool operator==(const QRescaleOp&) const = default;
 };
 
-struct QConcatOp { bool operator==(const QConcatOp&) const = default; };  // channels; all inputs and the result share one grid
+struct QConcatOp {  // channels; all inputs and the result share one grid
+  bool operator==(const QConcatOp&) const = default;
+};
 
-// Max: of q, over the part of the window inside the image; same grid. Average: S = sum of (q - z) over the part inside;
-// q' = clamp(z' + rshift(S * factors[n - 1])) with n the count of pixels inside, or factors[0] where there is only one.
-// As accumulators (final node only): S itself; then the window must be inside the image everywhere.
+// Max: of q, over the part of the window inside the image; same grid. Average: S = sum of (q - z) over the
+// part inside; q' = clamp(z' + rshift(S * factors[n - 1])) with n the count of pixels inside, or factors[0]
+// where there is only one. As accumulators (final node only): S itself; then the window must be inside the
+// image everywhere.
 struct QPoolOp {
   bool average = false;
   Window window;
@@ -88,7 +96,8 @@ struct QLookupOp {
 };
 
 // S = sum of (q - z)^2 over `size` channels around c (those that exist, from c - (size - 1) / 2);
-// q' = clamp(z' + rshift((q - z) * table[min(S >> table_shift, entries - 1)], shift)); entries 1..4096 of 0..2^21, shift 0..62.
+// q' = clamp(z' + rshift((q - z) * table[min(S >> table_shift, entries - 1)], shift)); entries 1..4096 of
+// 0..2^21, shift 0..62.
 struct QLrnOp {
   int size = 5;
   int table_shift = 0;
@@ -108,9 +117,12 @@ struct QSliceOp {  // start + i * step in channels, rows, columns; same grid
   bool operator==(const QSliceOp&) const = default;
 };
 
-struct QReshapeOp { bool operator==(const QReshapeOp&) const = default; };  // same C, H, W order; same grid
+struct QReshapeOp {  // same C, H, W order; same grid
+  bool operator==(const QReshapeOp&) const = default;
+};
 
-using QOp = std::variant<QInputOp, QConvOp, QAddOp, QMulOp, QRescaleOp, QConcatOp, QPoolOp, QLookupOp, QLrnOp, QPadOp, QSliceOp, QReshapeOp>;
+using QOp = std::variant<QInputOp, QConvOp, QAddOp, QMulOp, QRescaleOp, QConcatOp, QPoolOp, QLookupOp, QLrnOp,
+                         QPadOp, QSliceOp, QReshapeOp>;
 
 struct QNode {
   std::string name;
@@ -127,14 +139,17 @@ struct Metadata {
   int resize = 0;                   // see image/image.h, Preprocess; the crop is the input node's shape
   float mean[3] = {0, 0, 0};
   float std[3] = {1, 1, 1};
-  std::string recipe;      // canonical JSON of the recipe
-  std::string provenance;  // canonical JSON: library version, hash of the source model, counts; no time, no path
+  std::string recipe;  // canonical JSON of the recipe
+  // Canonical JSON: library version, hash of the source model, counts; no time, no path.
+  std::string provenance;
   bool operator==(const Metadata&) const = default;
 };
 
-// Nodes in topological order, node 0 the only QInputOp. The last node is the output: logits[i] = logit_scales[i] * L[i]
-// + logit_offsets[i], with L the accumulators A (convolution) or S (average pool) where `output_accumulators`, else
-// q - zero_point of the last node, in C, H, W order. (Offsets are 0 unless a constant follows the last layer.)
+// Nodes in topological order, node 0 the only QInputOp. The last node is the output: logits[i] =
+// logit_scales[i] * L[i]
+// + logit_offsets[i], with L the accumulators A (convolution) or S (average pool) where
+// `output_accumulators`, else q - zero_point of the last node, in C, H, W order. (Offsets are 0 unless a
+// constant follows the last layer.)
 struct QuantModel {
   std::vector<QNode> nodes;
   bool output_accumulators = true;
@@ -146,8 +161,8 @@ struct QuantModel {
 
 std::string_view opName(const QOp& op);
 
-// Everything the runtime relies on: order, arity, shapes, counts, ranges, grids, no possible 32-bit overflow. Every model
-// passes it when it is written and when it is read. Errors: kBadModel, kOverflow.
+// Everything the runtime relies on: order, arity, shapes, counts, ranges, grids, no possible 32-bit overflow.
+// Every model passes it when it is written and when it is read. Errors: kBadModel, kOverflow.
 Result<void> validateModel(const QuantModel& model);
 
 }  // namespace trefoil

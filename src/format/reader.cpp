@@ -15,14 +15,14 @@ namespace {
 template <typename T>
 using FbVector = flatbuffers::Vector<T>;
 
-constexpr std::size_t kAlignment = 8;       // what FlatBuffers may ask of the buffer
-constexpr flatbuffers::uoffset_t kMaxDepth = 8;  // Model, Node, Conv, TernaryPlane, and room
+constexpr std::size_t kAlignment = 8;                   // what FlatBuffers may ask of the buffer
+constexpr flatbuffers::uoffset_t kMaxDepth = 8;         // Model, Node, Conv, TernaryPlane, and room
 constexpr flatbuffers::uoffset_t kMaxTables = 1 << 17;  // 2^14 nodes (validateModel) of up to 6 tables
 
 Error bad(std::string message) { return makeError(ErrorCode::kBadModel, std::move(message)); }
 
-// A file may point several times at the same bytes, which would let a small one unpack to gigabytes. Our writer never
-// does that, so all parts together can't be longer than the file.
+// A file may point several times at the same bytes, which would let a small one unpack to gigabytes. Our
+// writer never does that, so all parts together can't be longer than the file.
 class Budget {
  public:
   explicit Budget(std::size_t bytes) : left_(bytes) {}
@@ -89,7 +89,8 @@ class Reader {
   }
 
   static Result<void> copyThree(const FbVector<float>* from, float (&to)[3]) {
-    if (!from || from->size() != 3) return bad("the mean or deviation of the preprocessing needs three numbers");
+    if (!from || from->size() != 3)
+      return bad("the mean or deviation of the preprocessing needs three numbers");
     for (flatbuffers::uoffset_t i = 0; i < 3; ++i) to[i] = from->Get(i);
     return {};
   }
@@ -138,23 +139,31 @@ class Reader {
 
   Result<void> readOp(const fb::Node& from, QNode* node) {
     switch (from.op_type()) {
-      case fb::Op::Input: return set(node, QInputOp{});
-      case fb::Op::Concat: return set(node, QConcatOp{});
-      case fb::Op::Reshape: return set(node, QReshapeOp{});
-      case fb::Op::Conv: return readConv(*from.op_as_Conv(), node);
+      case fb::Op::Input:
+        return set(node, QInputOp{});
+      case fb::Op::Concat:
+        return set(node, QConcatOp{});
+      case fb::Op::Reshape:
+        return set(node, QReshapeOp{});
+      case fb::Op::Conv:
+        return readConv(*from.op_as_Conv(), node);
       case fb::Op::Add: {
         const fb::Add& add = *from.op_as_Add();
-        return set(node, QAddOp{{add.multiplier_0(), add.multiplier_1()}, add.shift(), add.low(), add.high()});
+        return set(node,
+                   QAddOp{{add.multiplier_0(), add.multiplier_1()}, add.shift(), add.low(), add.high()});
       }
-      case fb::Op::Mul: return copyStage(from.op_as_Mul()->output(), &node->op.emplace<QMulOp>().output);
-      case fb::Op::Rescale: return copyStage(from.op_as_Rescale()->output(), &node->op.emplace<QRescaleOp>().output);
+      case fb::Op::Mul:
+        return copyStage(from.op_as_Mul()->output(), &node->op.emplace<QMulOp>().output);
+      case fb::Op::Rescale:
+        return copyStage(from.op_as_Rescale()->output(), &node->op.emplace<QRescaleOp>().output);
       case fb::Op::Pool: {
         QPoolOp& pool = node->op.emplace<QPoolOp>();
         pool.average = from.op_as_Pool()->average();
         TREFOIL_RETURN_IF_ERROR(copyWindow(from.op_as_Pool()->window(), &pool.window));
         return copyStage(from.op_as_Pool()->output(), &pool.output);
       }
-      case fb::Op::Lookup: return copy(from.op_as_Lookup()->table(), &node->op.emplace<QLookupOp>().table), Result<void>();
+      case fb::Op::Lookup:
+        return copy(from.op_as_Lookup()->table(), &node->op.emplace<QLookupOp>().table), Result<void>();
       case fb::Op::Lrn: {
         QLrnOp& lrn = node->op.emplace<QLrnOp>();
         lrn.size = from.op_as_Lrn()->size();
@@ -174,7 +183,8 @@ class Reader {
         TREFOIL_RETURN_IF_ERROR(copyTriple(from.op_as_Slice()->start(), slice.start));
         return copyTriple(from.op_as_Slice()->step(), slice.step);
       }
-      case fb::Op::NONE: break;
+      case fb::Op::NONE:
+        break;
     }
     return bad("operation " + std::to_string(static_cast<int>(from.op_type())) +
                " is unknown to this build; a newer one may read the file");
@@ -199,12 +209,15 @@ class Reader {
     if (from.planes()) {
       // How many codes there are follows from the shapes.
       const int input = node->inputs.size() == 1 ? node->inputs[0] : -1;
-      if (input < 0 || static_cast<std::size_t>(input) >= model_.nodes.size()) return bad("reads no earlier node");
-      const std::int64_t count = convWeightCount(*node, conv, model_.nodes[static_cast<std::size_t>(input)].shape);
+      if (input < 0 || static_cast<std::size_t>(input) >= model_.nodes.size())
+        return bad("reads no earlier node");
+      const std::int64_t count =
+          convWeightCount(*node, conv, model_.nodes[static_cast<std::size_t>(input)].shape);
       if (count < 0) return bad("groups, channels and kernel size contradict each other");
       for (const fb::TernaryPlane* plane : *from.planes()) {
         if (conv.ternary.planes.size() == 2) return bad("has more than two ternary planes");
-        TREFOIL_RETURN_IF_ERROR(readPlane(*plane, static_cast<std::size_t>(count), &conv.ternary.planes.emplace_back()));
+        TREFOIL_RETURN_IF_ERROR(
+            readPlane(*plane, static_cast<std::size_t>(count), &conv.ternary.planes.emplace_back()));
       }
     }
     node->op = std::move(conv);
@@ -227,7 +240,8 @@ class Reader {
   QuantModel model_;
 };
 
-// The version field by itself, since a file of another version need not pass this version's verifier. 0: can't be read.
+// The version field by itself, since a file of another version need not pass this version's verifier. 0:
+// can't be read.
 std::uint32_t peekVersion(const std::uint8_t* bytes, std::size_t size) {
   flatbuffers::Verifier verifier(bytes, size, kMaxDepth, kMaxTables);
   if (!verifier.VerifyOffset(0)) return 0;
@@ -239,7 +253,8 @@ std::uint32_t peekVersion(const std::uint8_t* bytes, std::size_t size) {
 
 Error withAdvice(Error error) {
   error.message = "not a usable .trefoil model: " + error.message;
-  if (error.code == ErrorCode::kBadModel) error.message += ". Fetch the file again, or quantize the network anew";
+  if (error.code == ErrorCode::kBadModel)
+    error.message += ". Fetch the file again, or quantize the network anew";
   return error;
 }
 
@@ -248,8 +263,8 @@ Result<QuantModel> readAligned(const std::uint8_t* bytes, std::size_t size) {
   if (version == 0) return withAdvice(bad("it is damaged or cut short"));
   if (version != kFormatVersion) {
     return makeError(ErrorCode::kModelVersion,
-                     "the model has format version " + std::to_string(version) + ", this build reads version " +
-                         std::to_string(kFormatVersion) +
+                     "the model has format version " + std::to_string(version) +
+                         ", this build reads version " + std::to_string(kFormatVersion) +
                          (version > kFormatVersion ? "; update trefoil" : "; quantize the network anew"));
   }
   flatbuffers::Verifier verifier(bytes, size, kMaxDepth, kMaxTables);
@@ -269,7 +284,8 @@ Result<QuantModel> readModel(std::span<const std::byte> bytes) {
   if (bytes.size() >= FLATBUFFERS_MAX_BUFFER_SIZE) return bad("not a .trefoil model: the data exceeds 2 GB");
   if (reinterpret_cast<std::uintptr_t>(data) % kAlignment == 0) return readAligned(data, bytes.size());
   // FlatBuffers are read in place, at their own alignment.
-  const std::unique_ptr<std::uint64_t[]> copy(new (std::nothrow) std::uint64_t[bytes.size() / kAlignment + 1]);
+  const std::unique_ptr<std::uint64_t[]> copy(new (std::nothrow)
+                                                  std::uint64_t[bytes.size() / kAlignment + 1]);
   if (!copy) return makeError(ErrorCode::kOutOfMemory, "no memory to read a model of this size");
   std::memcpy(copy.get(), bytes.data(), bytes.size());
   return readAligned(reinterpret_cast<const std::uint8_t*>(copy.get()), bytes.size());

@@ -15,14 +15,18 @@ struct Signature {
 using namespace std::string_view_literals;
 
 constexpr Signature kSignatures[] = {
-    {0, "<!DOCTYPE"sv, "starts with '<!DOCTYPE': an HTML page, perhaps a 404? Check the address of the model"},
-    {0, "<!doctype"sv, "starts with '<!doctype': an HTML page, perhaps a 404? Check the address of the model"},
+    {0, "<!DOCTYPE"sv,
+     "starts with '<!DOCTYPE': an HTML page, perhaps a 404? Check the address of the model"},
+    {0, "<!doctype"sv,
+     "starts with '<!doctype': an HTML page, perhaps a 404? Check the address of the model"},
     {0, "<html"sv, "starts with '<html': an HTML page, perhaps a 404? Check the address of the model"},
-    {0, "<"sv, "starts with '<': an HTML or XML page, perhaps an error message? Check the address of the model"},
+    {0, "<"sv,
+     "starts with '<': an HTML or XML page, perhaps an error message? Check the address of the model"},
     {0, "{"sv, "starts with '{': JSON, perhaps an error message? Check the address of the model"},
     {0, "version https://git-lfs"sv, "is a Git LFS pointer; fetch the file itself (git lfs pull)"},
     {4, "TFL3"sv, "is a TensorFlow Lite model; trefoil quantizes ONNX models"},
-    {0, "PK\x03\x04"sv, "is a zip archive (a PyTorch checkpoint?); export the network to ONNX and quantize that"},
+    {0, "PK\x03\x04"sv,
+     "is a zip archive (a PyTorch checkpoint?); export the network to ONNX and quantize that"},
     {0, "\x1f\x8b"sv, "is gzip-compressed; decompress it first"},
     {0, "\x89PNG"sv, "is a PNG image; the model goes here"},
     {0, "\xff\xd8\xff"sv, "is a JPEG image; the model goes here"},

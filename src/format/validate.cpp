@@ -34,7 +34,8 @@ Result<void> checkShapeAndGrid(const QNode& node) {
   // In two steps: the product of three dimensions of 2^20 fits 64 bits, but let the limit not rest on that.
   if (shape.plane() > kMaxElements || shape.size() > kMaxElements) return bad("the result is too large");
   const Grid& grid = node.grid;
-  if (grid.bits < 4 || grid.bits > 8) return bad("grid of " + std::to_string(grid.bits) + " bits, 4 to 8 are possible");
+  if (grid.bits < 4 || grid.bits > 8)
+    return bad("grid of " + std::to_string(grid.bits) + " bits, 4 to 8 are possible");
   if (grid.zero_point < 0 || grid.zero_point > grid.max()) return bad("the zero point is outside the grid");
   if (!std::isfinite(grid.scale)) return bad("the grid's scale is not finite");
   return {};
@@ -69,15 +70,17 @@ Result<void> checkOutputs(const QuantModel& model) {
   }
   const auto classes = static_cast<std::size_t>(last.shape.size());
   if (model.logit_scales.size() != classes || model.logit_offsets.size() != classes) {
-    return bad("has " + std::to_string(classes) + " classes, but " + std::to_string(model.logit_scales.size()) +
-               " logit scales and " + std::to_string(model.logit_offsets.size()) + " logit offsets");
+    return bad("has " + std::to_string(classes) + " classes, but " +
+               std::to_string(model.logit_scales.size()) + " logit scales and " +
+               std::to_string(model.logit_offsets.size()) + " logit offsets");
   }
   if (!allFinite(model.logit_scales) || !allFinite(model.logit_offsets)) {
     return bad("a logit scale or offset is not finite");
   }
   const Metadata& metadata = model.metadata;
   if (!metadata.labels.empty() && metadata.labels.size() != classes) {
-    return bad("has " + std::to_string(classes) + " classes, but " + std::to_string(metadata.labels.size()) + " labels");
+    return bad("has " + std::to_string(classes) + " classes, but " + std::to_string(metadata.labels.size()) +
+               " labels");
   }
   if (metadata.resize < 0 || metadata.resize > kMaxDimension) return bad("the resize size is out of range");
   for (int c = 0; c < 3; ++c) {
@@ -93,13 +96,16 @@ Result<void> checkOutputs(const QuantModel& model) {
 
 Result<void> validateModel(const QuantModel& model) {
   if (model.nodes.empty()) return bad("the model has no nodes");
-  if (model.nodes.size() > kMaxNodes) return bad("the model has more than " + std::to_string(kMaxNodes) + " nodes");
+  if (model.nodes.size() > kMaxNodes)
+    return bad("the model has more than " + std::to_string(kMaxNodes) + " nodes");
   std::int64_t bytes = 0;
   std::int64_t work = 0;
   std::vector<const QNode*> inputs;
   for (std::size_t i = 0; i < model.nodes.size(); ++i) {
     const QNode& node = model.nodes[i];
-    const auto in_node = [&](const Error& error) { return makeError(error.code, describe(model, i) + error.message); };
+    const auto in_node = [&](const Error& error) {
+      return makeError(error.code, describe(model, i) + error.message);
+    };
     if (auto result = checkShapeAndGrid(node); !result) return in_node(result.error());
     if (auto result = checkArity(node, i); !result) return in_node(result.error());
     inputs.clear();
@@ -107,7 +113,8 @@ Result<void> validateModel(const QuantModel& model) {
     const bool accumulators = model.output_accumulators && i + 1 == model.nodes.size();
     if (auto result = validateOp(node, inputs, accumulators); !result) return in_node(result.error());
 
-    bytes += node.shape.channels * ((node.shape.plane() + 15) / 16 * 16);  // as the runtime lays planes out, or more
+    bytes += node.shape.channels *
+             ((node.shape.plane() + 15) / 16 * 16);  // as the runtime lays planes out, or more
     if (bytes > kMaxTotalBytes) return bad("the activations take more than 1 GiB");
     work += opWork(node, inputs);
     if (work > kMaxWork) return bad("one image takes more than 2^42 multiply-accumulates");

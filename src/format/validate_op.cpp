@@ -11,7 +11,9 @@ using Inputs = std::vector<const QNode*>;
 
 Error bad(std::string message) { return makeError(ErrorCode::kBadModel, std::move(message)); }
 
-bool inRange(std::int64_t value, std::int64_t low, std::int64_t high) { return value >= low && value <= high; }
+bool inRange(std::int64_t value, std::int64_t low, std::int64_t high) {
+  return value >= low && value <= high;
+}
 
 // Output size along one axis, or 0 where the window doesn't fit.
 std::int64_t outputSize(std::int64_t in, int kernel, int stride, int dilation, int before, int after) {
@@ -50,8 +52,8 @@ Result<void> checkFactors(const std::vector<FixedPoint>& factors) {
 // An output stage with `count` factors.
 Result<void> checkStage(const OutputStage& stage, std::size_t count, const Grid& grid) {
   if (stage.factors.size() != count) {
-    return bad(std::to_string(stage.factors.size()) + " requantization factors where " + std::to_string(count) +
-               " are needed");
+    return bad(std::to_string(stage.factors.size()) + " requantization factors where " +
+               std::to_string(count) + " are needed");
   }
   TREFOIL_RETURN_IF_ERROR(checkFactors(stage.factors));
   return checkRange(stage.low, stage.high, grid);
@@ -66,19 +68,23 @@ Result<void> checkSameGrid(const QNode& node, const Inputs& inputs) {
   return {};
 }
 
-Result<void> checkTernary(const TernaryWeights& ternary, std::size_t weights, int filters, int channels, int taps) {
-  if (ternary.planes.size() > 2) return bad(std::to_string(ternary.planes.size()) + " ternary planes, 2 are possible");
+Result<void> checkTernary(const TernaryWeights& ternary, std::size_t weights, int filters, int channels,
+                          int taps) {
+  if (ternary.planes.size() > 2)
+    return bad(std::to_string(ternary.planes.size()) + " ternary planes, 2 are possible");
   if (ternary.group_size != kWholeFilter && !inRange(ternary.group_size, 1, kMaxDimension)) {
     return bad("a group size of " + std::to_string(ternary.group_size));
   }
   // No overflow: there are no more scales than weights, whose count is within kMaxElements.
-  const auto scales =
-      static_cast<std::size_t>(filters) * static_cast<std::size_t>(scalesPerFilter(channels, taps, ternary.group_size));
+  const auto scales = static_cast<std::size_t>(filters) *
+                      static_cast<std::size_t>(scalesPerFilter(channels, taps, ternary.group_size));
   for (const TernaryPlane& plane : ternary.planes) {
     if (plane.codes.size() != weights) {
-      return bad(std::to_string(plane.codes.size()) + " codes where " + std::to_string(weights) + " are needed");
+      return bad(std::to_string(plane.codes.size()) + " codes where " + std::to_string(weights) +
+                 " are needed");
     }
-    if (plane.scales.size() != scales || (!plane.negative_scales.empty() && plane.negative_scales.size() != scales)) {
+    if (plane.scales.size() != scales ||
+        (!plane.negative_scales.empty() && plane.negative_scales.size() != scales)) {
       return bad("the plane needs " + std::to_string(scales) + " scales");
     }
     if (std::any_of(plane.codes.begin(), plane.codes.end(), [](int c) { return !inRange(c, -1, 1); })) {
@@ -99,12 +105,14 @@ std::int64_t filterMagnitude(const QConvOp& conv, int filter, int channels, int 
   const int scales = scalesPerFilter(channels, taps, conv.ternary.group_size);
   for (const TernaryPlane& plane : conv.ternary.planes) {
     const std::uint8_t* positive = plane.scales.data() + std::int64_t{filter} * scales;
-    const std::uint8_t* negative =
-        plane.negative_scales.empty() ? positive : plane.negative_scales.data() + std::int64_t{filter} * scales;
+    const std::uint8_t* negative = plane.negative_scales.empty()
+                                       ? positive
+                                       : plane.negative_scales.data() + std::int64_t{filter} * scales;
     const std::int8_t* codes = plane.codes.data() + first;
     for (int tap = 0; tap < taps; ++tap) {
       for (int c = 0; c < channels; ++c, ++codes) {
-        if (*codes != 0) sum += (*codes > 0 ? positive : negative)[scaleIndex(c, tap, channels, conv.ternary.group_size)];
+        if (*codes != 0)
+          sum += (*codes > 0 ? positive : negative)[scaleIndex(c, tap, channels, conv.ternary.group_size)];
       }
     }
   }
@@ -122,17 +130,21 @@ Result<void> checkConv(const QNode& node, const QConvOp& conv, const QNode& inpu
 
   if (conv.ternary.planes.empty() == conv.int8.empty()) return bad("needs either ternary or int8 weights");
   if (!conv.int8.empty() && conv.int8.size() != static_cast<std::size_t>(weights)) {
-    return bad(std::to_string(conv.int8.size()) + " weights where " + std::to_string(weights) + " are needed");
+    return bad(std::to_string(conv.int8.size()) + " weights where " + std::to_string(weights) +
+               " are needed");
   }
-  TREFOIL_RETURN_IF_ERROR(checkTernary(conv.ternary, static_cast<std::size_t>(weights), filters, channels, taps));
+  TREFOIL_RETURN_IF_ERROR(
+      checkTernary(conv.ternary, static_cast<std::size_t>(weights), filters, channels, taps));
 
   const auto filter_count = static_cast<std::size_t>(filters);
   if (conv.bias.size() != filter_count) return bad("needs one bias a filter");
   if (conv.filter_scales.size() != filter_count) return bad("needs one filter scale a filter");
-  if (!std::all_of(conv.filter_scales.begin(), conv.filter_scales.end(), [](float s) { return std::isfinite(s); })) {
+  if (!std::all_of(conv.filter_scales.begin(), conv.filter_scales.end(),
+                   [](float s) { return std::isfinite(s); })) {
     return bad("a filter scale is not finite");
   }
-  if (conv.pad_values.size() != static_cast<std::size_t>(in.channels)) return bad("needs one pad value a channel");
+  if (conv.pad_values.size() != static_cast<std::size_t>(in.channels))
+    return bad("needs one pad value a channel");
   const int input_max = input.grid.max();
   if (std::any_of(conv.pad_values.begin(), conv.pad_values.end(), [=](int v) { return v > input_max; })) {
     return bad("a pad value is outside the input's grid");
@@ -147,9 +159,10 @@ Result<void> checkConv(const QNode& node, const QConvOp& conv, const QNode& inpu
     const std::int64_t bias = conv.bias[static_cast<std::size_t>(k)];
     const std::int64_t largest = std::abs(bias) + filterMagnitude(conv, k, channels, taps) * input_max;
     if (largest >= std::int64_t{1} << 31) {
-      return makeError(ErrorCode::kOverflow, "filter " + std::to_string(k) + " can reach " + std::to_string(largest) +
-                                                 ", beyond 32-bit accumulation; quantize the layer with smaller "
-                                                 "scales, fewer planes or fewer activation bits");
+      return makeError(ErrorCode::kOverflow,
+                       "filter " + std::to_string(k) + " can reach " + std::to_string(largest) +
+                           ", beyond 32-bit accumulation; quantize the layer with smaller "
+                           "scales, fewer planes or fewer activation bits");
     }
   }
   return {};
@@ -166,7 +179,8 @@ Result<void> checkAdd(const QNode& node, const QAddOp& add, const Inputs& inputs
 
 Result<void> checkMul(const QNode& node, const QMulOp& mul, const Inputs& inputs) {
   const Shape& second = inputs[1]->shape;
-  if (inputs[0]->shape != node.shape || (second != node.shape && second != Shape{node.shape.channels, 1, 1})) {
+  if (inputs[0]->shape != node.shape ||
+      (second != node.shape && second != Shape{node.shape.channels, 1, 1})) {
     return bad("shapes to multiply differ");
   }
   return checkStage(mul.output, 1, node.grid);
@@ -184,8 +198,8 @@ Result<void> checkConcat(const QNode& node, const Inputs& inputs) {
   return checkSameGrid(node, inputs);
 }
 
-// Every window holds at least one pixel. Pads below the window's extent keep each end of it from lying wholly outside,
-// and a dilation within the image keeps the taps from stepping over it.
+// Every window holds at least one pixel. Pads below the window's extent keep each end of it from lying wholly
+// outside, and a dilation within the image keeps the taps from stepping over it.
 bool windowsTouch(std::int64_t in, int kernel, int dilation, int before, int after) {
   const std::int64_t reach = std::int64_t{kernel - 1} * dilation;
   return before <= reach && after <= reach && (dilation <= in || (before == 0 && after == 0));
@@ -206,18 +220,22 @@ Result<void> checkPool(const QNode& node, const QPoolOp& pool, const Inputs& inp
   const std::int64_t columns = std::min(w.kernel_w, in.width);
   const std::int64_t most = rows * columns;  // pixels in one window
   if (most * 255 >= std::int64_t{1} << 31) {
-    return makeError(ErrorCode::kOverflow, "a window of " + std::to_string(most) + " pixels can exceed 32-bit sums");
+    return makeError(ErrorCode::kOverflow,
+                     "a window of " + std::to_string(most) + " pixels can exceed 32-bit sums");
   }
   if (accumulators) {
-    const auto end_h = std::int64_t{node.shape.height - 1} * w.stride_h + std::int64_t{w.kernel_h - 1} * w.dilation_h;
-    const auto end_w = std::int64_t{node.shape.width - 1} * w.stride_w + std::int64_t{w.kernel_w - 1} * w.dilation_w;
+    const auto end_h =
+        std::int64_t{node.shape.height - 1} * w.stride_h + std::int64_t{w.kernel_h - 1} * w.dilation_h;
+    const auto end_w =
+        std::int64_t{node.shape.width - 1} * w.stride_w + std::int64_t{w.kernel_w - 1} * w.dilation_w;
     if (w.pad_top != 0 || w.pad_left != 0 || end_h >= in.height || end_w >= in.width) {
       return bad("a pool that yields sums must have its windows inside the image");
     }
     return checkFactors(pool.output.factors);
   }
   const std::size_t count = pool.output.factors.size();
-  const bool one_a_count = inRange(static_cast<std::int64_t>(count), most, std::int64_t{w.kernel_h} * w.kernel_w);
+  const bool one_a_count =
+      inRange(static_cast<std::int64_t>(count), most, std::int64_t{w.kernel_h} * w.kernel_w);
   return checkStage(pool.output, one_a_count ? count : 1, node.grid);
 }
 
@@ -237,8 +255,10 @@ Result<void> checkLookup(const QNode& node, const QLookupOp& lookup, const Input
 Result<void> checkLrn(const QNode& node, const QLrnOp& lrn, const Inputs& inputs) {
   if (inputs[0]->shape != node.shape) return bad("a normalization keeps the shape");
   // 4096 * 255^2 < 2^31 keeps the sum of squares, and 255 * 2^21 the product, within 32 bits.
-  if (!inRange(lrn.size, 1, 4096)) return bad("normalizes over " + std::to_string(lrn.size) + " channels, 1 to 4096 work");
-  if (!inRange(lrn.table_shift, 0, 31) || !inRange(lrn.shift, 0, kMaxShift)) return bad("a shift is out of range");
+  if (!inRange(lrn.size, 1, 4096))
+    return bad("normalizes over " + std::to_string(lrn.size) + " channels, 1 to 4096 work");
+  if (!inRange(lrn.table_shift, 0, 31) || !inRange(lrn.shift, 0, kMaxShift))
+    return bad("a shift is out of range");
   if (lrn.table.empty() || lrn.table.size() > 4096) return bad("the table needs 1 to 4096 entries");
   if (std::any_of(lrn.table.begin(), lrn.table.end(), [](int v) { return !inRange(v, 0, 1 << 21); })) {
     return bad("an entry of the table is out of range");
@@ -296,7 +316,8 @@ Result<void> validateOp(const QNode& node, const std::vector<const QNode*>& inpu
     if (node.grid.bits != 8 || node.grid.zero_point != 0) return bad("the input's grid is 8 bits from 0");
     return {};
   }
-  if (const auto* conv = std::get_if<QConvOp>(&node.op)) return checkConv(node, *conv, *inputs[0], accumulators);
+  if (const auto* conv = std::get_if<QConvOp>(&node.op))
+    return checkConv(node, *conv, *inputs[0], accumulators);
   if (const auto* add = std::get_if<QAddOp>(&node.op)) return checkAdd(node, *add, inputs);
   if (const auto* mul = std::get_if<QMulOp>(&node.op)) return checkMul(node, *mul, inputs);
   if (const auto* rescale = std::get_if<QRescaleOp>(&node.op)) {
@@ -320,7 +341,8 @@ std::int64_t opWork(const QNode& node, const std::vector<const QNode*>& inputs) 
     steps *= std::max<std::int64_t>(1, static_cast<std::int64_t>(conv->ternary.planes.size()));
   } else if (const auto* pool = std::get_if<QPoolOp>(&node.op)) {
     const Shape& in = inputs[0]->shape;
-    steps = std::int64_t{std::min(pool->window.kernel_h, in.height)} * std::min(pool->window.kernel_w, in.width);
+    steps =
+        std::int64_t{std::min(pool->window.kernel_h, in.height)} * std::min(pool->window.kernel_w, in.width);
   }
   return steps * node.shape.size();
 }

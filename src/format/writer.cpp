@@ -23,9 +23,11 @@ std::uint64_t estimateBytes(const QuantModel& model) {
     bytes += 512 + node.name.size() + 4 * node.inputs.size();
     if (const auto* conv = std::get_if<QConvOp>(&node.op)) {
       for (const TernaryPlane& plane : conv->ternary.planes) {
-        bytes += 64 + packedTritBytes(plane.codes.size()) + plane.scales.size() + plane.negative_scales.size();
+        bytes +=
+            64 + packedTritBytes(plane.codes.size()) + plane.scales.size() + plane.negative_scales.size();
       }
-      bytes += conv->int8.size() + 8 * conv->bias.size() + conv->pad_values.size() + 5 * conv->output.factors.size();
+      bytes += conv->int8.size() + 8 * conv->bias.size() + conv->pad_values.size() +
+               5 * conv->output.factors.size();
     } else if (const auto* pool = std::get_if<QPoolOp>(&node.op)) {
       bytes += 5 * pool->output.factors.size();
     } else if (const auto* lookup = std::get_if<QLookupOp>(&node.op)) {
@@ -51,7 +53,8 @@ class Writer {
   Writer(const QuantModel& model, std::size_t capacity) : model_(model), builder_(capacity) {}
 
   std::vector<std::byte> write() {
-    // Second planes first, so that they come last in the file, behind all that a first look at the network needs.
+    // Second planes first, so that they come last in the file, behind all that a first look at the network
+    // needs.
     planes_[1].resize(model_.nodes.size());
     planes_[0].resize(model_.nodes.size());
     for (const std::size_t p : {1, 0}) {
@@ -66,8 +69,8 @@ class Writer {
     const auto scales = builder_.CreateVector(model_.logit_scales);
     const auto offsets = builder_.CreateVector(model_.logit_offsets);
     const auto metadata = writeMetadata(model_.metadata);
-    const auto root = fb::CreateModel(builder_, kFormatVersion, model_.output_accumulators, node_vector, scales, offsets,
-                                      metadata);
+    const auto root = fb::CreateModel(builder_, kFormatVersion, model_.output_accumulators, node_vector,
+                                      scales, offsets, metadata);
     fb::FinishModelBuffer(builder_, root);
     const auto* first = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
     return {first, first + builder_.GetSize()};
@@ -95,7 +98,8 @@ class Writer {
     }
     const auto multiplier_vector = vectorUnlessEmpty(multipliers);
     const auto shift_vector = vectorUnlessEmpty(shifts);
-    return fb::CreateOutputStage(builder_, multiplier_vector, shift_vector, byteOf(stage.low), byteOf(stage.high));
+    return fb::CreateOutputStage(builder_, multiplier_vector, shift_vector, byteOf(stage.low),
+                                 byteOf(stage.high));
   }
 
   AnyOffset writeOp(std::size_t index, const QConvOp& conv) {
@@ -108,8 +112,8 @@ class Writer {
     const auto filter_scales = builder_.CreateVector(conv.filter_scales);
     const auto output = writeStage(conv.output);
     const fb::Window window = toWindow(conv.window);
-    return fb::CreateConv(builder_, &window, conv.groups, conv.ternary.group_size, plane_vector, int8, bias, pad_values,
-                          filter_scales, output)
+    return fb::CreateConv(builder_, &window, conv.groups, conv.ternary.group_size, plane_vector, int8, bias,
+                          pad_values, filter_scales, output)
         .Union();
   }
   AnyOffset writeOp(std::size_t, const QPoolOp& pool) {
@@ -129,7 +133,9 @@ class Writer {
                          byteOf(add.high))
         .Union();
   }
-  AnyOffset writeOp(std::size_t, const QMulOp& mul) { return fb::CreateMul(builder_, writeStage(mul.output)).Union(); }
+  AnyOffset writeOp(std::size_t, const QMulOp& mul) {
+    return fb::CreateMul(builder_, writeStage(mul.output)).Union();
+  }
   AnyOffset writeOp(std::size_t, const QRescaleOp& rescale) {
     return fb::CreateRescale(builder_, writeStage(rescale.output)).Union();
   }
@@ -148,9 +154,9 @@ class Writer {
   AnyOffset writeOp(std::size_t, const QReshapeOp&) { return fb::CreateReshape(builder_).Union(); }
 
   static fb::Op opType(const QOp& op) {
-    static constexpr fb::Op kTypes[] = {fb::Op::Input,  fb::Op::Conv, fb::Op::Add,    fb::Op::Mul,
-                                        fb::Op::Rescale, fb::Op::Concat, fb::Op::Pool, fb::Op::Lookup,
-                                        fb::Op::Lrn,    fb::Op::Pad,  fb::Op::Slice,  fb::Op::Reshape};
+    static constexpr fb::Op kTypes[] = {fb::Op::Input,   fb::Op::Conv,   fb::Op::Add,   fb::Op::Mul,
+                                        fb::Op::Rescale, fb::Op::Concat, fb::Op::Pool,  fb::Op::Lookup,
+                                        fb::Op::Lrn,     fb::Op::Pad,    fb::Op::Slice, fb::Op::Reshape};
     static_assert(std::size(kTypes) == std::variant_size_v<QOp>, "one type an operation, in QOp's order");
     return kTypes[op.index()];
   }
@@ -186,7 +192,8 @@ Result<std::vector<std::byte>> writeModel(const QuantModel& model) {
   TREFOIL_RETURN_IF_ERROR(validateModel(model));
   const std::uint64_t bytes = estimateBytes(model);
   if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) {
-    return makeError(ErrorCode::kBadModel, "the file would exceed 2 GB; quantize more layers to ternary weights");
+    return makeError(ErrorCode::kBadModel,
+                     "the file would exceed 2 GB; quantize more layers to ternary weights");
   }
   return Writer(model, static_cast<std::size_t>(bytes)).write();
 }

@@ -1,4 +1,4 @@
-// Plain float evaluation of a Graph: calibration and the oracle for accuracy. Eigen does the matrix products.
+// Plain float evaluation of a Graph: calibration and the oracle for accuracy.
 #pragma once
 
 #include <functional>

@@ -8,8 +8,8 @@
 namespace trefoil {
 namespace {
 
-// Rows resized along one axis and not yet along the other. Reached only by images that are thousands of times longer
-// than wide.
+// Rows resized along one axis and not yet along the other. Reached only by images that are thousands of times
+// longer than wide.
 constexpr std::int64_t kMaxIntermediate = std::int64_t{1} << 27;
 
 struct Size {
@@ -30,26 +30,27 @@ Result<void> checkImage(const ImageView& image) {
   const auto needed = static_cast<std::uint64_t>(image.width) * static_cast<std::uint64_t>(image.height) *
                       static_cast<std::uint64_t>(image.channels);
   if (image.pixels.size() != needed) {
-    return makeError(ErrorCode::kBadImage, "an image of " + std::to_string(image.width) + "x" +
-                                               std::to_string(image.height) + " with " +
-                                               std::to_string(image.channels) + " channels needs " +
-                                               std::to_string(needed) + " bytes, got " +
-                                               std::to_string(image.pixels.size()));
+    return makeError(ErrorCode::kBadImage,
+                     "an image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
+                         " with " + std::to_string(image.channels) + " channels needs " +
+                         std::to_string(needed) + " bytes, got " + std::to_string(image.pixels.size()));
   }
   return {};
 }
 
 Result<void> checkPreprocess(const Preprocess& p, int channels) {
   if (channels != 1 && channels != 3) {
-    return makeError(ErrorCode::kBadOption, "planes for " + std::to_string(channels) + " channels; 1 and 3 are possible");
+    return makeError(ErrorCode::kBadOption,
+                     "planes for " + std::to_string(channels) + " channels; 1 and 3 are possible");
   }
-  if (p.crop_height < 1 || p.crop_width < 1 || p.crop_height > kMaxDimension || p.crop_width > kMaxDimension ||
-      std::int64_t{p.crop_height} * p.crop_width * channels > kMaxElements) {
+  if (p.crop_height < 1 || p.crop_width < 1 || p.crop_height > kMaxDimension ||
+      p.crop_width > kMaxDimension || std::int64_t{p.crop_height} * p.crop_width * channels > kMaxElements) {
     return makeError(ErrorCode::kBadOption, "a crop of " + std::to_string(p.crop_width) + "x" +
                                                 std::to_string(p.crop_height) + " is out of range");
   }
   if (p.resize < 0 || p.resize > kMaxDimension) {
-    return makeError(ErrorCode::kBadOption, "a resize to " + std::to_string(p.resize) + " pixels is out of range (0 to " +
+    return makeError(ErrorCode::kBadOption, "a resize to " + std::to_string(p.resize) +
+                                                " pixels is out of range (0 to " +
                                                 std::to_string(kMaxDimension) + ")");
   }
   return {};
@@ -63,7 +64,8 @@ Size resizedSize(const ImageView& image, const Preprocess& p) {
   const Size size = h <= w ? Size{p.resize, p.resize * w / h} : Size{p.resize * h / w, p.resize};
   if (size.height >= p.crop_height && size.width >= p.crop_width) return size;
   // The crop is larger than what the resize leaves: cover it rather than pad it.
-  if (p.crop_height * w >= p.crop_width * h) return {p.crop_height, std::max<std::int64_t>(p.crop_width, p.crop_height * w / h)};
+  if (p.crop_height * w >= p.crop_width * h)
+    return {p.crop_height, std::max<std::int64_t>(p.crop_width, p.crop_height * w / h)};
   return {std::max<std::int64_t>(p.crop_height, p.crop_width * h / w), p.crop_width};
 }
 
@@ -105,7 +107,8 @@ void resizeRow(const std::uint8_t* in, const ResampleAxis& axis, std::uint8_t* o
 
 }  // namespace
 
-Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preprocess& preprocess, int channels) {
+Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preprocess& preprocess,
+                                           int channels) {
   TREFOIL_RETURN_IF_ERROR(checkImage(image));
   TREFOIL_RETURN_IF_ERROR(checkPreprocess(preprocess, channels));
   const Size size = resizedSize(image, preprocess);
@@ -121,10 +124,10 @@ Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preproc
   const auto crop_height = static_cast<std::size_t>(preprocess.crop_height);
   const std::int64_t plane = std::int64_t{row_count} * preprocess.crop_width;
   if (plane * channels > kMaxIntermediate) {
-    return makeError(ErrorCode::kBadImage, "an image of " + std::to_string(image.width) + "x" +
-                                               std::to_string(image.height) + " is too long and thin for a crop of " +
-                                               std::to_string(preprocess.crop_width) + "x" +
-                                               std::to_string(preprocess.crop_height));
+    return makeError(ErrorCode::kBadImage,
+                     "an image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
+                         " is too long and thin for a crop of " + std::to_string(preprocess.crop_width) +
+                         "x" + std::to_string(preprocess.crop_height));
   }
 
   // Across, then down, with bytes in between, as Pillow does.
@@ -133,8 +136,9 @@ Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preproc
   for (int y = 0; y < row_count; ++y) {
     unpackRow(image, first_row + y, channels, wide.data());
     for (int c = 0; c < channels; ++c) {
-      resizeRow(wide.data() + static_cast<std::size_t>(c) * static_cast<std::size_t>(image.width), columns,
-                narrow.data() + static_cast<std::size_t>(c * plane) + static_cast<std::size_t>(y) * crop_width);
+      resizeRow(
+          wide.data() + static_cast<std::size_t>(c) * static_cast<std::size_t>(image.width), columns,
+          narrow.data() + static_cast<std::size_t>(c * plane) + static_cast<std::size_t>(y) * crop_width);
     }
   }
 
@@ -156,7 +160,8 @@ Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preproc
   return planes;
 }
 
-std::vector<float> normalize(std::span<const std::uint8_t> planes, int channels, const Preprocess& preprocess) {
+std::vector<float> normalize(std::span<const std::uint8_t> planes, int channels,
+                             const Preprocess& preprocess) {
   std::vector<float> values(planes.size());
   const std::size_t plane = planes.size() / static_cast<std::size_t>(std::max(channels, 1));
   for (std::size_t i = 0; i < planes.size(); ++i) {

@@ -5,8 +5,8 @@
 
 namespace trefoil {
 
-// Follows the order of Pillow's floating-point operations, since a weight that rounds the other way would show in the
-// image. Only + - * / and conversions: the same in every engine.
+// Follows the order of Pillow's floating-point operations, since a weight that rounds the other way would
+// show in the image. Only + - * / and conversions: the same in every engine.
 ResampleAxis makeResampleAxis(int in, std::int64_t out, std::int64_t first, int count) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   const double filter_scale = std::max(scale, 1.0);

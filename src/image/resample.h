@@ -8,8 +8,8 @@ namespace trefoil {
 
 inline constexpr int kWeightBits = 22;
 
-// Output pixel i is the sum over t in 0..counts[i] - 1 of weights[i * stride + t] * in[starts[i] + t], rounded half up
-// and shifted right by kWeightBits. The weights of a pixel add up to about 1 << kWeightBits.
+// Output pixel i is the sum over t in 0..counts[i] - 1 of weights[i * stride + t] * in[starts[i] + t],
+// rounded half up and shifted right by kWeightBits. The weights of a pixel add up to about 1 << kWeightBits.
 struct ResampleAxis {
   std::vector<std::int32_t> starts;
   std::vector<std::int32_t> counts;

@@ -1,8 +1,8 @@
 // What all kernels share: instruction sets, memory layout, variant tables.
 //
-// Every operation has a folder with a contract header, a constexpr table of variants (fastest first, scalar always last)
-// and one file an instruction set. All variants of an operation give the same bytes; selection, tests and benchmarks
-// loop over the tables.
+// Every operation has a folder with a contract header, a constexpr table of variants (fastest first, scalar
+// always last) and one file an instruction set. All variants of an operation give the same bytes; selection,
+// tests and benchmarks loop over the tables.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,9 @@ namespace trefoil {
 
 enum class Isa { kScalar, kSimd128, kRelaxed };
 
-// One kernel of an operation: a row of the operation's table. Every kernel supports every task that its contract header
-// allows; convolutions, whose kernels are choosier, have a table of their own (kernels/conv.h).
+// One kernel of an operation: a row of the operation's table. Every kernel supports every task that its
+// contract header allows; convolutions, whose kernels are choosier, have a table of their own
+// (kernels/conv.h).
 template <typename Fn>
 struct Variant {
   std::string_view name;  // unique in its table
@@ -27,16 +28,20 @@ struct Variant {
   Fn* run;
 };
 
-// Activations are planar u8: channel c starts at c * planeStride(shape). Buffers start at a multiple of 64 bytes and may
-// be read (never written) up to kSlackBytes past their end; bytes between planes are readable and of any value.
+// Activations are planar u8: channel c starts at c * planeStride(shape). Buffers start at a multiple of 64
+// bytes and may be read (never written) up to kSlackBytes past their end; bytes between planes are readable
+// and of any value.
 constexpr std::size_t planeStride(const Shape& shape) {
   const auto plane = static_cast<std::size_t>(shape.plane());
   return plane == 1 ? 1 : (plane + 15) / 16 * 16;
 }
 inline constexpr std::size_t kSlackBytes = 128;
-constexpr std::size_t tensorBytes(const Shape& shape) { return planeStride(shape) * static_cast<std::size_t>(shape.channels); }
+constexpr std::size_t tensorBytes(const Shape& shape) {
+  return planeStride(shape) * static_cast<std::size_t>(shape.channels);
+}
 
-// Owned memory aligned to 64 bytes with kSlackBytes readable after `size`. Null on exhaustion (test with !data()).
+// Owned memory aligned to 64 bytes with kSlackBytes readable after `size`. Null on exhaustion (test with
+// !data()).
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

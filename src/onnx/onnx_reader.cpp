@@ -45,7 +45,7 @@ Result<void> checkOperators(const WireModel& model, const std::vector<int>& orde
     if (!standard) type = cleanName(node.domain) + ":" + type;
     std::string message = "operator " + type + " of node " + quoted(nodeName(node)) + " (opset " +
                           std::to_string(model.opset) + ") is not supported";
-    if (type.find("Quantize") != std::string::npos || type.find("QLinear") != std::string::npos) {
+    if (type.find("uantize") != std::string::npos || type.find("QLinear") != std::string::npos) {
       message += "; the model is quantized already, give the float one";
     }
     message += ". Supported operators:";

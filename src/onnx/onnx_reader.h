@@ -20,7 +20,7 @@ struct OnnxOptions {
 // Reads an ONNX model of opset 7..21 (see onnx/README for the operators). Safe for untrusted input. Shape
 // arithmetic on constants is folded, layout-only transposes vanish, a symbolic batch becomes one image. Batch
 // norm stays a ChannelAffine. Errors: kBadOnnx, kUnsupportedOp, kUnsupportedOpset, kExternalData,
-// kGraphCycle, kBadShape, kMissingInitializer.
+// kGraphCycle, kBadShape, kMissingInitializer, kBadOption, kOutOfMemory.
 Result<Graph> readOnnx(std::span<const std::byte> bytes, const OnnxOptions& options = {});
 
 // Operator types that readOnnx understands, sorted.

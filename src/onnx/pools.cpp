@@ -49,6 +49,59 @@ Result<Value> importGlobalPool(Importer& importer, const WireNode& node, Pool ki
   return Value(importer.view(result, placed.axes));
 }
 
+Error unsupportedMean(const Importer& importer, const WireNode& node, const NodeView& input) {
+  return importer.unsupported(node, "of a tensor of shape " + dimsText(input.dims) +
+                                        " takes the mean over other axes than rows and columns");
+}
+
+// The mean over rows or columns or both; the reduced axes stay, with size 1.
+Result<NodeView> meanOfPlane(Importer& importer, const WireNode& node, const NodeView& input,
+                             const std::vector<bool>& reduced) {
+  TREFOIL_ASSIGN(placed,
+                 importer.place(node, input, input.inOrder() ? AxisRule::kChannelsFirst : AxisRule::kAny));
+  const Shape in = importer.shapeOf(placed.node);
+  Shape out = in;
+  for (std::size_t i = 0; i < reduced.size(); ++i) {
+    if (!reduced[i]) continue;
+    if (placed.axes[i] == kBatch || placed.axes[i] == kChannels)
+      return unsupportedMean(importer, node, input);
+    (placed.axes[i] == kRows ? out.height : out.width) = 1;
+  }
+  if (out == in) return importer.view(placed.node, placed.axes, placed.transpose);
+  const int rows = out.height == in.height ? 1 : in.height, columns = out.width == in.width ? 1 : in.width;
+  TREFOIL_ASSIGN(result, importer.emit(node, wholeImage(Pool::kAverage, rows, columns), {placed.node}, out));
+  return importer.view(result, placed.axes, placed.transpose);
+}
+
+// The mean over the last axes of a tensor in order, whatever they mean: all before them count as channels.
+Result<NodeView> meanOfTail(Importer& importer, const WireNode& node, const NodeView& input,
+                            const std::vector<bool>& reduced) {
+  NodeView result = input;
+  std::int64_t channels = 1, tail = 1;
+  for (std::size_t i = 0; i < reduced.size(); ++i) {
+    if (input.dims[i] == 1) continue;
+    if (reduced[i]) {
+      tail *= input.dims[i];
+      result.dims[i] = 1;
+    } else if (tail > 1) {
+      return unsupportedMean(importer, node, input);
+    } else if (i > 0) {
+      channels *= input.dims[i];
+    }
+  }
+  const bool batch_kept = input.dims[0] == importer.batch() && (!reduced[0] || input.dims[0] == 1);
+  if (!batch_kept) return unsupportedMean(importer, node, input);
+  if (channels > kMaxDimension || tail > kMaxDimension)
+    return importer.badShape(node, "reduces too large a tensor");
+  if (tail == 1) return result;
+  const Shape shape = {static_cast<int>(channels), static_cast<int>(tail), 1};
+  TREFOIL_ASSIGN(source, importer.emitReshape(node, input.node, shape));
+  TREFOIL_ASSIGN(mean, importer.emit(node, wholeImage(Pool::kAverage, shape.height, 1), {source},
+                                     {shape.channels, 1, 1}));
+  result.node = mean;
+  return result;
+}
+
 }  // namespace
 
 Result<Value> importMaxPool(Importer& importer, const WireNode& node) {
@@ -108,33 +161,17 @@ Result<Value> importReduceMean(Importer& importer, const WireNode& node) {
     if (node.integer("noop_with_empty_axes", 0) != 0) return Value(std::move(input));
     return importer.unsupported(node, "takes the mean over every axis; only rows and columns may be reduced");
   }
-  TREFOIL_ASSIGN(placed, importer.place(node, input));
-  const Shape in = importer.shapeOf(placed.node);
-  Shape out = in;
   std::vector<bool> reduced(input.dims.size(), false);
   for (std::int64_t axis : *axes) {
     if (!normalizeAxis(&axis, input.dims.size())) {
       return importer.badShape(node,
                                "its axes " + dimsText(*axes) + " don't fit shape " + dimsText(input.dims));
     }
-    const auto index = static_cast<std::size_t>(axis);
-    reduced[index] = true;
-    if (placed.axes[index] == kRows) {
-      out.height = 1;
-    } else if (placed.axes[index] == kColumns) {
-      out.width = 1;
-    } else if (placed.axes[index] == kBatch || in.channels != 1) {
-      return importer.unsupported(node, "reduces axis " + std::to_string(axis) + " of shape " +
-                                            dimsText(input.dims) + "; only rows and columns may be reduced");
-    }
+    reduced[static_cast<std::size_t>(axis)] = true;
   }
-  int result = placed.node;
-  if (out != in) {
-    const int rows = out.height == in.height ? 1 : in.height, columns = out.width == in.width ? 1 : in.width;
-    TREFOIL_ASSIGN(pooled, importer.emit(node, wholeImage(Pool::kAverage, rows, columns), {result}, out));
-    result = pooled;
-  }
-  NodeView value = importer.view(result, placed.axes, placed.transpose);
+  const bool rows_and_columns = input.dims.size() <= 4 && !reduced[0] && (reduced.size() < 2 || !reduced[1]);
+  TREFOIL_ASSIGN(value, input.inOrder() && !rows_and_columns ? meanOfTail(importer, node, input, reduced)
+                                                             : meanOfPlane(importer, node, input, reduced));
   if (node.integer("keepdims", 1) == 0) {
     Dims kept;
     for (std::size_t i = 0; i < value.dims.size(); ++i) {

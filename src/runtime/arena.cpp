@@ -7,7 +7,9 @@
 namespace trefoil {
 namespace {
 
-std::uint64_t roundUp(std::uint64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
+std::uint64_t roundUp(std::uint64_t bytes) {
+  return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+}
 
 }  // namespace
 
@@ -38,9 +40,9 @@ ArenaPlan planArena(std::span<const ArenaValue> values) {
     const std::uint64_t offset = best_gap == std::numeric_limits<std::uint64_t>::max() ? end : best;
     plan.offsets[index] = offset;
     plan.bytes = std::max(plan.bytes, offset + bytes);
-    const auto position = std::upper_bound(placed.begin(), placed.end(), offset, [&](std::uint64_t o, std::size_t other) {
-      return o < plan.offsets[other];
-    });
+    const auto position =
+        std::upper_bound(placed.begin(), placed.end(), offset,
+                         [&](std::uint64_t o, std::size_t other) { return o < plan.offsets[other]; });
     placed.insert(position, index);
   }
   return plan;

@@ -21,7 +21,8 @@ struct ArenaPlan {
   std::uint64_t bytes = 0;
 };
 
-// Places the largest values first, each into the tightest gap between those already placed that are alive with it.
+// Places the largest values first, each into the tightest gap between those already placed that are alive
+// with it.
 ArenaPlan planArena(std::span<const ArenaValue> values);
 
 }  // namespace trefoil

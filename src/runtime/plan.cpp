@@ -10,8 +10,8 @@
 namespace trefoil {
 namespace {
 
-// Offsets of all values within the arena. A value may lie within another one: a reshape that moves no byte within its
-// input, the parts of a concatenation within the whole.
+// Offsets of all values within the arena. A value may lie within another one: a reshape that moves no byte
+// within its input, the parts of a concatenation within the whole.
 class Placement {
  public:
   explicit Placement(const std::vector<QNode>& nodes) : nodes_(nodes), host_(nodes.size()) {
@@ -22,7 +22,8 @@ class Placement {
     }
   }
 
-  // without_result: the last node yields accumulators, which live elsewhere. Fills offsets, returns the arena's size.
+  // without_result: the last node yields accumulators, which live elsewhere. Fills offsets, returns the
+  // arena's size.
   std::uint64_t place(bool without_result, std::vector<std::uint64_t>* offsets) const {
     std::vector<ArenaValue> values(nodes_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
@@ -57,7 +58,8 @@ class Placement {
 
   Host hostOf(std::size_t i) const {
     Host host{i, 0};
-    while (host_[host.node].node != host.node) host = {host_[host.node].node, host.offset + host_[host.node].offset};
+    while (host_[host.node].node != host.node)
+      host = {host_[host.node].node, host.offset + host_[host.node].offset};
     return host;
   }
 
@@ -73,8 +75,8 @@ class Placement {
     std::uint64_t offset = 0;
     for (const int input : nodes_[i].inputs) {
       const auto part = static_cast<std::size_t>(input);
-      // Kernels need aligned buffers; a value that lies elsewhere already (in another concatenation, or here twice) is
-      // copied.
+      // Kernels need aligned buffers; a value that lies elsewhere already (in another concatenation, or here
+      // twice) is copied.
       if (offset % kArenaAlignment == 0 && host_[part].node == part) host_[part] = {i, offset};
       offset += tensorBytes(nodes_[part].shape);
     }
@@ -99,7 +101,8 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
   std::vector<std::uint64_t> places;
   const std::uint64_t arena_bytes = Placement(plan.nodes).place(output_accumulators, &places);
   if (arena_bytes > std::numeric_limits<std::size_t>::max() / 2) {
-    return makeError(ErrorCode::kOutOfMemory, "the activations need " + std::to_string(arena_bytes) + " bytes");
+    return makeError(ErrorCode::kOutOfMemory,
+                     "the activations need " + std::to_string(arena_bytes) + " bytes");
   }
   const std::vector<std::size_t> offsets(places.begin(), places.end());
   plan.arena_bytes = static_cast<std::size_t>(arena_bytes);
@@ -116,7 +119,8 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
       inputs.push_back(&plan.nodes[static_cast<std::size_t>(input)]);
       input_offsets.push_back(offsets[static_cast<std::size_t>(input)]);
     }
-    LayerInfo layer{node.name, std::string(opName(node.op)), {}, node.shape, countMacs(node, inputs[0]->shape), 0};
+    LayerInfo layer{node.name,  std::string(opName(node.op)),      {},
+                    node.shape, countMacs(node, inputs[0]->shape), 0};
     const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
     Result<Step> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, forced);
     if (!step) return step.error();

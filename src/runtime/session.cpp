@@ -29,9 +29,9 @@ struct Session::Impl {
     results = AlignedBuffer(classCount() * sizeof(std::int32_t));
     dense = AlignedBuffer(output_accumulators ? 0 : classCount());
     if (!arena.data() || !scratch.data() || !results.data() || !dense.data()) {
-      return makeError(ErrorCode::kOutOfMemory,
-                       "the network needs " + std::to_string(plan.arena_bytes + plan.scratch_bytes) +
-                           " bytes for its activations, which could not be had");
+      return makeError(ErrorCode::kOutOfMemory, "the network needs " +
+                                                    std::to_string(plan.arena_bytes + plan.scratch_bytes) +
+                                                    " bytes for its activations, which could not be had");
     }
     // Gaps between planes may hold any value; let it be the same one in every run.
     std::memset(arena.data(), 0, arena.size() + kSlackBytes);
@@ -80,13 +80,14 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
   const Shape shape = inputShape();
   const auto count = static_cast<std::size_t>(shape.size());
   if (planes.size() != count) {
-    return makeError(ErrorCode::kBadImage, "the network takes " + std::to_string(shape.channels) + " planes of " +
-                                               std::to_string(shape.width) + "x" + std::to_string(shape.height) +
-                                               " bytes, " + std::to_string(count) + " in all; got " +
-                                               std::to_string(planes.size()));
+    return makeError(ErrorCode::kBadImage,
+                     "the network takes " + std::to_string(shape.channels) + " planes of " +
+                         std::to_string(shape.width) + "x" + std::to_string(shape.height) + " bytes, " +
+                         std::to_string(count) + " in all; got " + std::to_string(planes.size()));
   }
   const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
-  copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset, count);
+  copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
+             count);
   for (const Step& step : impl_->plan.steps) step.run(memory);
 
   const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
@@ -94,7 +95,8 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
     const QNode& last = impl_->plan.nodes.back();
     copyPlanes(planeLayout(last.shape), memory.arena + impl_->plan.output_offset, denseLayout(last.shape),
                impl_->dense.data(), results.size());
-    for (std::size_t i = 0; i < results.size(); ++i) results[i] = impl_->dense.data()[i] - last.grid.zero_point;
+    for (std::size_t i = 0; i < results.size(); ++i)
+      results[i] = impl_->dense.data()[i] - last.grid.zero_point;
   }
   return std::span<const std::int32_t>(results);
 }

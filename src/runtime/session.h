@@ -15,18 +15,18 @@
 namespace trefoil {
 
 struct SessionOptions {
-  // Forces kernels: operation ("ternary_conv", "int8_conv", "add", ...) to variant name ("scalar", "g4_simd128", ...).
-  // The key "*" forces every operation that has a variant of this name. A layer that the variant does not support makes
-  // create() fail with kUnknownVariant, as does a name that does not exist.
+  // Forces kernels: operation ("ternary_conv", "int8_conv", "add", ...) to variant name ("scalar",
+  // "g4_simd128", ...). The key "*" forces every operation that has a variant of this name. A layer that the
+  // variant does not support makes create() fail with kUnknownVariant, as does a name that does not exist.
   std::map<std::string, std::string> variants;
 };
 
 struct LayerInfo {
-  std::string name;       // node
-  std::string operation;  // opName()
-  std::string variant;    // kernel chosen, empty where the operation has no variants
-  Shape shape;            // of the result
-  std::int64_t macs = 0;  // multiply-accumulates of the dense layer
+  std::string name;              // node
+  std::string operation;         // opName()
+  std::string variant;           // kernel chosen, empty where the operation has no variants
+  Shape shape;                   // of the result
+  std::int64_t macs = 0;         // multiply-accumulates of the dense layer
   std::size_t weight_bytes = 0;  // packed, in memory
 };
 
@@ -35,14 +35,16 @@ struct Prediction {
   float score = 0;  // softmax probability
 };
 
-// The kernel variants of every operation that has some, fastest first: what SessionOptions::variants may name.
+// The kernel variants of every operation that has some, fastest first: what SessionOptions::variants may
+// name.
 std::map<std::string, std::vector<std::string>> variantNames();
 
-// A planned network: kernels chosen, weights packed, memory reserved. Not for two threads at once. Running allocates nothing.
+// A planned network: kernels chosen, weights packed, memory reserved. Not for two threads at once. Running
+// allocates nothing.
 class Session {
  public:
-  // Takes the model over and releases its weights once they are packed. The model must have passed validateModel().
-  // Errors: kUnknownVariant, kOutOfMemory.
+  // Takes the model over and releases its weights once they are packed. The model must have passed
+  // validateModel(). Errors: kUnknownVariant, kOutOfMemory.
   static Result<std::unique_ptr<Session>> create(QuantModel model, const SessionOptions& options = {});
   ~Session();
   Session(const Session&) = delete;
@@ -55,8 +57,8 @@ class Session {
   const std::vector<LayerInfo>& layers() const;
   std::size_t memoryBytes() const;  // packed weights and arena
 
-  // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel), valid until the
-  // next run. Errors: kBadImage (wrong size).
+  // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel),
+  // valid until the next run. Errors: kBadImage (wrong size).
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes);
 
   // Real logits and softmax probabilities of integers from run().

@@ -17,14 +17,15 @@ namespace {
 
 // Kernels of all operations but convolutions support every task.
 template <typename Fn>
-Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& forced, std::string_view operation,
-                                  std::span<const Variant<Fn>> table) {
+Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& forced,
+                                  std::string_view operation, std::span<const Variant<Fn>> table) {
   return chooseVariant(forced, operation, in.node->name, table, [](const Variant<Fn>&) { return true; });
 }
 
 template <typename Weights>
-Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights, std::string_view operation,
-                          std::span<const ConvVariant<Weights>> table, const ForcedVariants& forced) {
+Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights,
+                          std::string_view operation, std::span<const ConvVariant<Weights>> table,
+                          const ForcedVariants& forced) {
   ConvTask task;
   task.in = in.inputs[0]->shape;
   task.out = in.node->shape;
@@ -44,13 +45,15 @@ Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weight
   if (!variant) return variant.error();
   // Shared, because a std::function must be copyable.
   auto packed = std::make_shared<const AlignedBuffer>((*variant)->pack(task, weights));
-  if (!packed->data()) return makeError(ErrorCode::kOutOfMemory, "no memory for the weights of '" + in.node->name + "'");
+  if (!packed->data())
+    return makeError(ErrorCode::kOutOfMemory, "no memory for the weights of '" + in.node->name + "'");
 
   Step step;
   step.variant = (*variant)->name;
   step.packed_bytes = packed->size();
   step.scratch_bytes = (*variant)->scratchBytes(task);
-  step.run = [task, packed, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
+  step.run = [task, packed, run = (*variant)->run, from = in.input_offsets[0],
+              to = in.output_offset](const Memory& m) {
     void* out = m.arena + to;
     if (task.accumulators) out = m.accumulators;
     run(task, *packed, m.arena + from, out, m.scratch);
@@ -60,9 +63,9 @@ Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weight
 
 Result<Step> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants& forced) {
   Result<Step> step =
-      conv.int8.empty()
-          ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), forced)
-          : makeConvStep(in, conv, std::span<const std::int8_t>(conv.int8), "int8_conv", int8ConvVariants(), forced);
+      conv.int8.empty() ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), forced)
+                        : makeConvStep(in, conv, std::span<const std::int8_t>(conv.int8), "int8_conv",
+                                       int8ConvVariants(), forced);
   conv.ternary = {};
   conv.int8 = {};
   conv.filter_scales = {};
@@ -108,8 +111,9 @@ Result<Step> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVari
 }
 
 // `table` must outlive the step: either the model holds it or `owner` does.
-Result<Step> makeLookupStep(const StepInput& in, std::string_view operation, std::span<const std::uint8_t> table,
-                            std::shared_ptr<const void> owner, const ForcedVariants& forced) {
+Result<Step> makeLookupStep(const StepInput& in, std::string_view operation,
+                            std::span<const std::uint8_t> table, std::shared_ptr<const void> owner,
+                            const ForcedVariants& forced) {
   auto variant = choose(in, forced, operation, lookupVariants());
   if (!variant) return variant.error();
   const LookupTask task{in.node->shape, table, in.inputs[0]->grid.max()};
@@ -148,7 +152,8 @@ Result<Step> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVa
   Step step;
   step.variant = (*variant)->name;
   step.scratch_bytes = poolScratchBytes(task);
-  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
+              to = in.output_offset](const Memory& m) {
     void* out = m.arena + to;
     if (task.accumulators) out = m.accumulators;
     run(task, m.arena + from, out, m.scratch);
@@ -170,9 +175,8 @@ Result<Step> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVari
   task.high = in.node->grid.max();
   Step step;
   step.variant = (*variant)->name;
-  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m) {
-    run(task, m.arena + from, m.arena + to);
-  };
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
+              to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
   return step;
 }
 
@@ -219,8 +223,9 @@ Result<Step> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVari
     step.run = [](const Memory&) {};
     return step;
   }
-  step.run = [from = planeLayout(in.inputs[0]->shape), to = planeLayout(in.node->shape), source = in.input_offsets[0],
-              target = in.output_offset, count = static_cast<std::size_t>(in.node->shape.size())](const Memory& m) {
+  step.run = [from = planeLayout(in.inputs[0]->shape), to = planeLayout(in.node->shape),
+              source = in.input_offsets[0], target = in.output_offset,
+              count = static_cast<std::size_t>(in.node->shape.size())](const Memory& m) {
     copyPlanes(from, m.arena + source, to, m.arena + target, count);
   };
   return step;

@@ -23,7 +23,9 @@ Names namesOf(std::span<const Row> table) {
   return names;
 }
 
-bool contains(const Names& names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); }
+bool contains(const Names& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 std::string join(const Names& names) {
   std::string text;
@@ -68,7 +70,8 @@ Result<void> checkForcedVariants(const ForcedVariants& forced) {
     }
     const Names& names = operation == "*" ? all : table->second;
     if (!contains(names, name)) {
-      return unknown("operation " + operation + " has no kernel variant '" + name + "'; there are: " + join(names));
+      return unknown("operation " + operation + " has no kernel variant '" + name +
+                     "'; there are: " + join(names));
     }
   }
   return {};
@@ -82,7 +85,8 @@ std::string_view forcedVariant(const ForcedVariants& forced, std::string_view op
 
 Error variantDoesNotFit(std::string_view layer, std::string_view operation, std::string_view variant) {
   return unknown("kernel variant '" + std::string(variant) + "' of " + std::string(operation) +
-                 " does not support layer '" + std::string(layer.substr(0, 80)) + "'; leave the choice to the planner");
+                 " does not support layer '" + std::string(layer.substr(0, 80)) +
+                 "'; leave the choice to the planner");
 }
 
 }  // namespace trefoil

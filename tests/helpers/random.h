@@ -13,9 +13,11 @@ class Random {
 
   // low..high, both included.
   std::int64_t between(std::int64_t low, std::int64_t high) {
-    const auto span = static_cast<std::uint64_t>(high - low) + 1;
-    const std::uint64_t bits = (std::uint64_t{engine_()} << 32) | engine_();
-    return low + static_cast<std::int64_t>(span == 0 ? bits : bits % span);
+    const auto first = static_cast<std::uint64_t>(low);
+    const std::uint64_t span = static_cast<std::uint64_t>(high) - first + 1;  // 0: all there are
+    const std::uint64_t upper = engine_();
+    const std::uint64_t bits = upper << 32 | engine_();
+    return static_cast<std::int64_t>(first + (span == 0 ? bits : bits % span));
   }
   int integer(int low, int high) { return static_cast<int>(between(low, high)); }
   bool chance(int percent) { return integer(1, 100) <= percent; }

@@ -1,4 +1,5 @@
-// Small random networks with every operation, valid by construction, for the tests of the file format and the runtime.
+// Small random networks with every operation, valid by construction, for the tests of the file format and the
+// runtime.
 #pragma once
 
 #include <algorithm>
@@ -53,7 +54,8 @@ class RandomModel {
   // A factor that brings values up to `magnitude` to about the width of a grid, or, now and then, any.
   FixedPoint factorFor(std::int64_t magnitude) {
     if (random_.chance(5)) {
-      return {random_.integer(0, 0x7fffffff), static_cast<std::uint8_t>(random_.integer(kMinShift, kMaxShift))};
+      return {random_.integer(0, 0x7fffffff),
+              static_cast<std::uint8_t>(random_.integer(kMinShift, kMaxShift))};
     }
     const double real = random_.integer(50, 3000) / static_cast<double>(std::max<std::int64_t>(magnitude, 4));
     FixedPoint factor;
@@ -120,7 +122,8 @@ class RandomModel {
     for (int p = random_.chance(25) ? 2 : 1; p > 0; --p) {
       TernaryPlane plane;
       for (int i = 0; i < filters * channels * taps; ++i) {
-        plane.codes.push_back(static_cast<std::int8_t>(random_.chance(zeros) ? 0 : random_.integer(0, 1) * 2 - 1));
+        plane.codes.push_back(
+            static_cast<std::int8_t>(random_.chance(zeros) ? 0 : random_.integer(0, 1) * 2 - 1));
       }
       plane.scales = random_.bytes(scales, largest);
       if (random_.chance(30)) plane.negative_scales = random_.bytes(scales, largest);
@@ -133,7 +136,8 @@ class RandomModel {
   static std::int64_t magnitude(const QConvOp& conv, std::size_t per_filter, int input_max) {
     std::int64_t most = 128;
     for (const TernaryPlane& plane : conv.ternary.planes) most = plane.scales.empty() ? most : 255;
-    return static_cast<std::int64_t>(per_filter * std::max<std::size_t>(1, conv.ternary.planes.size())) * most * input_max;
+    return static_cast<std::int64_t>(per_filter * std::max<std::size_t>(1, conv.ternary.planes.size())) *
+           most * input_max;
   }
 
   void addConv(int from, bool ends) {
@@ -154,7 +158,8 @@ class RandomModel {
       }
       conv.groups = random_.pick(divisors);
     }
-    shape.channels = conv.groups * random_.integer(1, std::max(1, (random_.chance(80) ? 12 : 40) / conv.groups));
+    shape.channels =
+        conv.groups * random_.integer(1, std::max(1, (random_.chance(80) ? 12 : 40) / conv.groups));
     const int channels = in.channels / conv.groups;
     const int taps = conv.window.kernel_h * conv.window.kernel_w;
     const auto per_filter = static_cast<std::size_t>(channels * taps);
@@ -203,7 +208,8 @@ class RandomModel {
     QAddOp add;
     add.shift = random_.integer(0, 30);
     const int limit = std::min(1 << 21, std::max(2, static_cast<int>((std::int64_t{1} << add.shift) * 2)));
-    for (auto& m : add.multipliers) m = random_.chance(10) ? (random_.chance(50) ? 1 << 21 : -(1 << 21)) : random_.integer(-limit, limit);
+    for (auto& m : add.multipliers)
+      m = random_.chance(10) ? (random_.chance(50) ? 1 << 21 : -(1 << 21)) : random_.integer(-limit, limit);
     add.high = random_.chance(70) ? grid.max() : random_.integer(0, grid.max());
     add.low = random_.integer(0, random_.chance(70) ? 0 : add.high);
     push(add, {from, like(from, false)}, node(from).shape, grid);
@@ -213,7 +219,8 @@ class RandomModel {
   int like(int from, bool same_grid) {
     std::vector<int> found{from};
     for (int i = 0; i < static_cast<int>(model_.nodes.size()); ++i) {
-      const bool grid = node(i).grid.bits == node(from).grid.bits && node(i).grid.zero_point == node(from).grid.zero_point;
+      const bool grid =
+          node(i).grid.bits == node(from).grid.bits && node(i).grid.zero_point == node(from).grid.zero_point;
       if (node(i).shape == node(from).shape && (grid || !same_grid)) found.push_back(i);
     }
     return random_.pick(found);
@@ -254,7 +261,8 @@ class RandomModel {
   void addLookup(int from) {
     const Grid grid = anyGrid();
     const int tables = random_.chance(50) ? 1 : node(from).shape.channels;
-    push(QLookupOp{random_.bytes(256 * static_cast<std::size_t>(tables), grid.max())}, {from}, node(from).shape, grid);
+    push(QLookupOp{random_.bytes(256 * static_cast<std::size_t>(tables), grid.max())}, {from},
+         node(from).shape, grid);
   }
 
   void addLrn(int from) {
@@ -263,7 +271,8 @@ class RandomModel {
     lrn.table_shift = random_.integer(0, 12);
     lrn.shift = random_.integer(0, random_.chance(80) ? 21 : 62);
     const int entries = random_.integer(1, 300);
-    for (int i = 0; i < entries; ++i) lrn.table.push_back(random_.integer(0, std::min(1 << 21, 4 << std::min(lrn.shift, 19))));
+    for (int i = 0; i < entries; ++i)
+      lrn.table.push_back(random_.integer(0, std::min(1 << 21, 4 << std::min(lrn.shift, 19))));
     push(lrn, {from}, node(from).shape, anyGrid());
   }
 
@@ -309,21 +318,36 @@ class RandomModel {
     // Keeps the direct loops of the reference quick.
     const bool large = node(from).shape.size() > 3000;
     switch (random_.integer(0, large ? 4 : 15)) {
-      case 0: case 1: return addPool(from);
-      case 2: return addSlice(from);
-      case 3: return addLookup(from);
-      case 4: return addLrn(from);
-      case 5: case 6: case 7: case 8: return addConv(from, false);
-      case 9: return addAdd(from);
-      case 10: return addMul(from);
-      case 11: return addConcat(from);
-      case 12: return addPad(from);
-      case 13: return addReshape(from);
+      case 0:
+      case 1:
+        return addPool(from);
+      case 2:
+        return addSlice(from);
+      case 3:
+        return addLookup(from);
+      case 4:
+        return addLrn(from);
+      case 5:
+      case 6:
+      case 7:
+      case 8:
+        return addConv(from, false);
+      case 9:
+        return addAdd(from);
+      case 10:
+        return addMul(from);
+      case 11:
+        return addConcat(from);
+      case 12:
+        return addPad(from);
+      case 13:
+        return addReshape(from);
       case 14: {
         const Grid grid = anyGrid();
         return push(QRescaleOp{stageFor(grid, 1, 255)}, {from}, node(from).shape, grid);
       }
-      default: return addAdd(from);
+      default:
+        return addAdd(from);
     }
   }
 
@@ -342,7 +366,8 @@ class RandomModel {
                           node(from).shape.width - pool.window.kernel_w + 1};
         return push(pool, {from}, shape, Grid{});
       }
-      default: return addConv(from, true);
+      default:
+        return addConv(from, true);
     }
   }
 

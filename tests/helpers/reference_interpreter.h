@@ -1,5 +1,5 @@
-// A QuantModel run by its definition and nothing else: 64-bit integers, direct loops, division instead of shifts, every
-// value kept. It shares no arithmetic with the runtime, which must give the same integers.
+// A QuantModel run by its definition and nothing else: 64-bit integers, direct loops, division instead of
+// shifts, every value kept. It shares no arithmetic with the runtime, which must give the same integers.
 #pragma once
 
 #include <algorithm>
@@ -47,9 +47,7 @@ class ReferenceInterpreter {
   const Integers& logits() const { return values_.back(); }
 
  private:
-  const QNode& input(std::size_t i) const {
-    return model_.nodes[static_cast<std::size_t>(node_->inputs[i])];
-  }
+  const QNode& input(std::size_t i) const { return model_.nodes[static_cast<std::size_t>(node_->inputs[i])]; }
   static std::size_t index(const Shape& shape, int c, int y, int x) {
     return static_cast<std::size_t>((std::int64_t{c} * shape.height + y) * shape.width + x);
   }
@@ -107,8 +105,9 @@ class ReferenceInterpreter {
             const int channel = k / filters * channels + c;
             const int in_y = y * w.stride_h + r * w.dilation_h - w.pad_top;
             const int in_x = x * w.stride_w + s * w.dilation_w - w.pad_left;
-            const std::int64_t q = inside(in, in_y, in_x) ? at(0, channel, in_y, in_x)
-                                                          : conv.pad_values[static_cast<std::size_t>(channel)];
+            const std::int64_t q = inside(in, in_y, in_x)
+                                       ? at(0, channel, in_y, in_x)
+                                       : conv.pad_values[static_cast<std::size_t>(channel)];
             sum += q * weight(conv, channels, k, r * w.kernel_w + s, c);
           }
         }
@@ -121,7 +120,8 @@ class ReferenceInterpreter {
     fill([&](int c, int y, int x) {
       const std::int64_t a = at(0, c, y, x) - input(0).grid.zero_point;
       const std::int64_t b = at(1, c, y, x) - input(1).grid.zero_point;
-      return finish(roundedQuotient(a * add.multipliers[0] + b * add.multipliers[1], add.shift), add.low, add.high);
+      return finish(roundedQuotient(a * add.multipliers[0] + b * add.multipliers[1], add.shift), add.low,
+                    add.high);
     });
   }
 
@@ -135,7 +135,9 @@ class ReferenceInterpreter {
   }
 
   void run(const QRescaleOp& rescale) {
-    fill([&](int c, int y, int x) { return finish(at(0, c, y, x) - input(0).grid.zero_point, rescale.output, 0); });
+    fill([&](int c, int y, int x) {
+      return finish(at(0, c, y, x) - input(0).grid.zero_point, rescale.output, 0);
+    });
   }
 
   void run(const QConcatOp&) {

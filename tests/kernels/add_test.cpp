@@ -18,7 +18,8 @@ AddTask randomTask(Random& random, std::size_t count) {
   for (int i = 0; i < 2; ++i) {
     task.zero_points[i] = random.integer(0, 255);
     const int limit = random.pick<int>({1 << 21, 1 << 21, 1 << 15, 1 << 16, 300});
-    task.multipliers[i] = random.chance(20) ? (random.chance(50) ? limit : -limit) : random.integer(-limit, limit);
+    task.multipliers[i] =
+        random.chance(20) ? (random.chance(50) ? limit : -limit) : random.integer(-limit, limit);
   }
   task.shift = random.integer(0, 30);
   task.zero_point = random.integer(0, 255);
@@ -28,47 +29,46 @@ AddTask randomTask(Random& random, std::size_t count) {
 }
 
 TEST_SUITE("add") {
-
-TEST_CASE("scalar is the definition") {
-  Random random(1);
-  for (int round = 0; round < 300; ++round) {
-    const AddTask task = randomTask(random, 40);
-    const auto a = random.bytes(task.count);
-    const auto b = random.bytes(task.count);
-    std::vector<std::uint8_t> out(task.count);
-    addScalar(task, a.data(), b.data(), out.data());
-    for (std::size_t i = 0; i < task.count; ++i) {
-      const std::int64_t sum = std::int64_t{a[i] - task.zero_points[0]} * task.multipliers[0] +
-                               std::int64_t{b[i] - task.zero_points[1]} * task.multipliers[1];
-      const std::int64_t q = task.zero_point + testing::roundedQuotient(sum, task.shift);
-      REQUIRE(out[i] == std::clamp<std::int64_t>(q, task.low, task.high));
-    }
-  }
-}
-
-TEST_CASE("all variants agree, at the limits too") {
-  Random random(2);
-  REQUIRE(addVariants().back().name == "scalar");
-  for (const auto& variant : addVariants()) {
-    CAPTURE(variant.name);
-    for (int round = 0; round < 400; ++round) {
-      AddTask task = randomTask(random, static_cast<std::size_t>(random.integer(1, 70)));
-      const Shape shape{static_cast<int>(task.count), 1, 1};
-      if (round % 8 == 0) {  // the largest sums there are
-        task.multipliers[0] = task.multipliers[1] = round % 16 ? 1 << 21 : -(1 << 21);
-        task.zero_points[0] = task.zero_points[1] = round % 32 < 16 ? 0 : 255;
+  TEST_CASE("scalar is the definition") {
+    Random random(1);
+    for (int round = 0; round < 300; ++round) {
+      const AddTask task = randomTask(random, 40);
+      const auto a = random.bytes(task.count);
+      const auto b = random.bytes(task.count);
+      std::vector<std::uint8_t> out(task.count);
+      addScalar(task, a.data(), b.data(), out.data());
+      for (std::size_t i = 0; i < task.count; ++i) {
+        const std::int64_t sum = std::int64_t{a[i] - task.zero_points[0]} * task.multipliers[0] +
+                                 std::int64_t{b[i] - task.zero_points[1]} * task.multipliers[1];
+        const std::int64_t q = task.zero_point + testing::roundedQuotient(sum, task.shift);
+        REQUIRE(out[i] == std::clamp<std::int64_t>(q, task.low, task.high));
       }
-      const AlignedBuffer a = testing::randomPlanes(random, shape);
-      const AlignedBuffer b = testing::randomPlanes(random, shape);
-      testing::Target expected(shape);
-      testing::Target actual(shape);
-      addScalar(task, a.data(), b.data(), expected.data());
-      variant.run(task, a.data(), b.data(), actual.data());
-      REQUIRE(testing::denseBytes(shape, actual.data()) == testing::denseBytes(shape, expected.data()));
-      REQUIRE(actual.endIntact());
     }
   }
-}
+
+  TEST_CASE("all variants agree, at the limits too") {
+    Random random(2);
+    REQUIRE(addVariants().back().name == "scalar");
+    for (const auto& variant : addVariants()) {
+      CAPTURE(variant.name);
+      for (int round = 0; round < 400; ++round) {
+        AddTask task = randomTask(random, static_cast<std::size_t>(random.integer(1, 70)));
+        const Shape shape{static_cast<int>(task.count), 1, 1};
+        if (round % 8 == 0) {  // the largest sums there are
+          task.multipliers[0] = task.multipliers[1] = round % 16 ? 1 << 21 : -(1 << 21);
+          task.zero_points[0] = task.zero_points[1] = round % 32 < 16 ? 0 : 255;
+        }
+        const AlignedBuffer a = testing::randomPlanes(random, shape);
+        const AlignedBuffer b = testing::randomPlanes(random, shape);
+        testing::Target expected(shape);
+        testing::Target actual(shape);
+        addScalar(task, a.data(), b.data(), expected.data());
+        variant.run(task, a.data(), b.data(), actual.data());
+        REQUIRE(testing::denseBytes(shape, actual.data()) == testing::denseBytes(shape, expected.data()));
+        REQUIRE(actual.endIntact());
+      }
+    }
+  }
 
 }  // TEST_SUITE
 

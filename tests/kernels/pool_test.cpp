@@ -41,10 +41,13 @@ Expected expectedOf(const PoolTask& task, const std::uint8_t* in) {
           }
         }
         REQUIRE(count > 0);
-        const FixedPoint factor = task.factors[task.factors.size() == 1 ? 0 : static_cast<std::size_t>(count - 1)];
-        const std::int64_t q = task.zero_point + testing::roundedQuotient(sum * factor.multiplier, factor.shift);
+        const FixedPoint factor =
+            task.factors[task.factors.size() == 1 ? 0 : static_cast<std::size_t>(count - 1)];
+        const std::int64_t q =
+            task.zero_point + testing::roundedQuotient(sum * factor.multiplier, factor.shift);
         expected.max.push_back(static_cast<std::uint8_t>(largest));
-        expected.average.push_back(static_cast<std::uint8_t>(std::clamp<std::int64_t>(q, task.low, task.high)));
+        expected.average.push_back(
+            static_cast<std::uint8_t>(std::clamp<std::int64_t>(q, task.low, task.high)));
         expected.sums.push_back(static_cast<std::int32_t>(sum));
       }
     }
@@ -75,8 +78,16 @@ std::vector<Case> cases() {
     Case made;
     made.in = {random.integer(1, 3), random.integer(1, 24), random.integer(1, 40)};
     Window& w = made.window;
-    w = {random.integer(1, 5), random.integer(1, 5), random.integer(1, 4), random.integer(1, 4), random.integer(1, 2),
-         random.integer(1, 2), 0, 0, 0, 0};
+    w = {random.integer(1, 5),
+         random.integer(1, 5),
+         random.integer(1, 4),
+         random.integer(1, 4),
+         random.integer(1, 2),
+         random.integer(1, 2),
+         0,
+         0,
+         0,
+         0};
     const int reach_h = (w.kernel_h - 1) * w.dilation_h;
     const int reach_w = (w.kernel_w - 1) * w.dilation_w;
     if (made.in.height >= w.dilation_h && made.in.width >= w.dilation_w) {
@@ -93,53 +104,55 @@ std::vector<Case> cases() {
 }
 
 TEST_SUITE("pool") {
+  TEST_CASE("every variant of max and average pools is the definition") {
+    Random random(8);
+    REQUIRE(maxPoolVariants().back().name == "scalar");
+    REQUIRE(averagePoolVariants().back().name == "scalar");
+    for (const Case& c : cases()) {
+      PoolTask task;
+      task.in = c.in;
+      task.window = c.window;
+      const Window& w = task.window;
+      task.out = {c.in.channels,
+                  outputSize(c.in.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
+                  outputSize(c.in.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right)};
+      std::vector<FixedPoint> factors(random.chance(50) ? 1
+                                                        : static_cast<std::size_t>(w.kernel_h * w.kernel_w));
+      for (auto& f : factors) REQUIRE(fixedPointFromReal(random.integer(1, 999) / 1000.0, &f));
+      task.factors = factors;
+      task.input_zero_point = random.integer(0, 255);
+      task.zero_point = random.integer(0, 255);
+      task.high = random.integer(100, 255);
+      task.low = random.integer(0, 50);
+      const AlignedBuffer in = testing::randomPlanes(random, task.in);
+      const Expected expected = expectedOf(task, in.data());
+      AlignedBuffer scratch(poolScratchBytes(task));
+      std::memset(scratch.data(), random.integer(0, 255), scratch.size());
 
-TEST_CASE("every variant of max and average pools is the definition") {
-  Random random(8);
-  REQUIRE(maxPoolVariants().back().name == "scalar");
-  REQUIRE(averagePoolVariants().back().name == "scalar");
-  for (const Case& c : cases()) {
-    PoolTask task;
-    task.in = c.in;
-    task.window = c.window;
-    const Window& w = task.window;
-    task.out = {c.in.channels, outputSize(c.in.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom),
-                outputSize(c.in.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right)};
-    std::vector<FixedPoint> factors(random.chance(50) ? 1 : static_cast<std::size_t>(w.kernel_h * w.kernel_w));
-    for (auto& f : factors) REQUIRE(fixedPointFromReal(random.integer(1, 999) / 1000.0, &f));
-    task.factors = factors;
-    task.input_zero_point = random.integer(0, 255);
-    task.zero_point = random.integer(0, 255);
-    task.high = random.integer(100, 255);
-    task.low = random.integer(0, 50);
-    const AlignedBuffer in = testing::randomPlanes(random, task.in);
-    const Expected expected = expectedOf(task, in.data());
-    AlignedBuffer scratch(poolScratchBytes(task));
-    std::memset(scratch.data(), random.integer(0, 255), scratch.size());
+      for (const auto& variant : maxPoolVariants()) {
+        CAPTURE(variant.name);
+        testing::Target out(task.out);
+        variant.run(task, in.data(), out.data(), scratch.data());
+        REQUIRE(testing::denseBytes(task.out, out.data()) == expected.max);
+        REQUIRE(out.endIntact());
+      }
+      for (const auto& variant : averagePoolVariants()) {
+        CAPTURE(variant.name);
+        testing::Target out(task.out);
+        variant.run(task, in.data(), out.data(), scratch.data());
+        REQUIRE(testing::denseBytes(task.out, out.data()) == expected.average);
+        REQUIRE(out.endIntact());
 
-    for (const auto& variant : maxPoolVariants()) {
-      CAPTURE(variant.name);
-      testing::Target out(task.out);
-      variant.run(task, in.data(), out.data(), scratch.data());
-      REQUIRE(testing::denseBytes(task.out, out.data()) == expected.max);
-      REQUIRE(out.endIntact());
-    }
-    for (const auto& variant : averagePoolVariants()) {
-      CAPTURE(variant.name);
-      testing::Target out(task.out);
-      variant.run(task, in.data(), out.data(), scratch.data());
-      REQUIRE(testing::denseBytes(task.out, out.data()) == expected.average);
-      REQUIRE(out.endIntact());
-
-      PoolTask sums = task;
-      sums.accumulators = true;
-      testing::Target accumulators(expected.sums.size() * sizeof(std::int32_t));
-      variant.run(sums, in.data(), accumulators.data(), scratch.data());
-      REQUIRE(std::memcmp(accumulators.data(), expected.sums.data(), expected.sums.size() * sizeof(std::int32_t)) == 0);
-      REQUIRE(accumulators.endIntact());
+        PoolTask sums = task;
+        sums.accumulators = true;
+        testing::Target accumulators(expected.sums.size() * sizeof(std::int32_t));
+        variant.run(sums, in.data(), accumulators.data(), scratch.data());
+        REQUIRE(std::memcmp(accumulators.data(), expected.sums.data(),
+                            expected.sums.size() * sizeof(std::int32_t)) == 0);
+        REQUIRE(accumulators.endIntact());
+      }
     }
   }
-}
 
 }  // TEST_SUITE
 

@@ -30,6 +30,8 @@ interface Ended {
   err: string;
 }
 
+type JsonDocument = Record<string, unknown> & { error?: { code: string } };
+
 function run(args: string[], onStart?: (kill: (signal: NodeJS.Signals) => void) => void): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [cli, ...args], { cwd: folder });
@@ -44,9 +46,7 @@ function run(args: string[], onStart?: (kill: (signal: NodeJS.Signals) => void) 
 }
 
 /** Runs with --json; whatever else is on stdout fails to parse. */
-async function json(
-  args: string[],
-): Promise<{ code: number | null; value: Record<string, never> & { error?: { code: string } } }> {
+async function json(args: string[]): Promise<{ code: number | null; value: JsonDocument }> {
   const { code, out } = await run([...args, '--json']);
   return { code, value: JSON.parse(out) };
 }

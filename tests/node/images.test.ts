@@ -2,7 +2,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
-import sharp from 'sharp';
+import sharp, { type Color } from 'sharp';
 import { loadModel, type ImageInput, type Model } from 'trefoil';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -26,7 +26,7 @@ async function means(image: ImageInput): Promise<number[]> {
   });
 }
 
-const plain = (background: sharp.Color, channels: 3 | 4 = 3) =>
+const plain = (background: Color, channels: 3 | 4 = 3) =>
   sharp({ create: { width: 90, height: 70, channels, background } });
 
 describe('ways to give a picture', () => {

@@ -186,8 +186,9 @@ TEST_SUITE("onnx_tensor") {
         failure(onnxTensor("w", {4}, OnnxType::kFloat, [](protozero::pbf_writer& w) { w.add_int32(14, 1); }));
     CHECK(located.code == ErrorCode::kExternalData);
     CHECK(located.message.find("'w'") != std::string::npos);
-    const Error listed = failure(onnxTensor(
-        "w", {4}, OnnxType::kFloat, [](protozero::pbf_writer& w) { w.add_message(13, "\x0A\x08location"); }));
+    const Error listed = failure(onnxTensor("w", {4}, OnnxType::kFloat, [](protozero::pbf_writer& w) {
+      w.add_message(13, std::string("\x0A\x08location"));
+    }));
     CHECK(listed.code == ErrorCode::kExternalData);
   }
 }

@@ -11,8 +11,23 @@ namespace {
 
 using namespace trefoil;
 
-enum : std::size_t { kImage, kTernary, kInt8, kAdd, kMax, kAverage, kMul, kRescale, kLookup, kLrn, kPad, kSlice, kConcat,
-                     kReshape, kLast };
+enum : std::size_t {
+  kImage,
+  kTernary,
+  kInt8,
+  kAdd,
+  kMax,
+  kAverage,
+  kMul,
+  kRescale,
+  kLookup,
+  kLrn,
+  kPad,
+  kSlice,
+  kConcat,
+  kReshape,
+  kLast
+};
 
 QConvOp convOf(int filters, int channels, int kernel, bool ternary) {
   QConvOp conv;
@@ -50,7 +65,8 @@ QuantModel allOperations() {
   const OutputStage stage{{{1 << 30, 31}}, 0, 255};
   QuantModel model;
   const auto push = [&](QOp op, std::vector<int> inputs, Shape shape) {
-    model.nodes.push_back({"n" + std::to_string(model.nodes.size()), std::move(op), std::move(inputs), shape, {}});
+    model.nodes.push_back(
+        {"n" + std::to_string(model.nodes.size()), std::move(op), std::move(inputs), shape, {}});
   };
   push(QInputOp{}, {}, {3, 6, 6});
   push(convOf(4, 3, 3, true), {0}, map);
@@ -84,16 +100,15 @@ struct Change {
 };
 
 TEST_SUITE("validate") {
+  TEST_CASE("a model with every operation is valid") {
+    const auto result = validateModel(allOperations());
+    CHECK_MESSAGE(result.ok(), (result.ok() ? "" : result.error().message));
+  }
 
-TEST_CASE("a model with every operation is valid") {
-  const auto result = validateModel(allOperations());
-  CHECK_MESSAGE(result.ok(), (result.ok() ? "" : result.error().message));
-}
-
-TEST_CASE("one wrong thing is enough") {
-  constexpr int kHuge = std::numeric_limits<int>::max();
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<Change> changes = {
+  TEST_CASE("one wrong thing is enough") {
+    constexpr int kHuge = std::numeric_limits<int>::max();
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<Change> changes = {
       {"no nodes", [](auto& m) { m.nodes.clear(); }},
       {"too many nodes", [](auto& m) { m.nodes.resize(1 << 15, m.nodes[kRescale]); }},
       {"no input", [](auto& m) { m.nodes[0] = m.nodes[1]; }},
@@ -259,86 +274,89 @@ TEST_CASE("one wrong thing is enough") {
       {"mean of nan", [=](auto& m) { m.metadata.mean[1] = nan; }},
       {"deviation of 0", [](auto& m) { m.metadata.std[2] = 0; }},
   };
-  for (const Change& change : changes) {
-    CAPTURE(change.what);
+    for (const Change& change : changes) {
+      CAPTURE(change.what);
+      QuantModel model = allOperations();
+      change.apply(model);
+      const auto result = validateModel(model);
+      REQUIRE_FALSE(result.ok());
+      CHECK(result.error().code == change.code);
+      CHECK_FALSE(result.error().message.empty());
+    }
+  }
+
+  TEST_CASE("what is just within the limits is valid") {
+    const auto valid = [](const std::function<void(QuantModel&)>& apply) {
+      QuantModel model = allOperations();
+      apply(model);
+      const auto result = validateModel(model);
+      CHECK_MESSAGE(result.ok(), (result.ok() ? "" : result.error().message));
+    };
+    valid([](auto& m) { op<QConvOp>(m, kLast).bias[4] = std::numeric_limits<int>::max() - 85680; });
+    valid([](auto& m) { op<QConvOp>(m, kLast).bias[4] = -std::numeric_limits<int>::max() + 85680; });
+    valid([](auto& m) { op<QConvOp>(m, kLast).output.factors.clear(); });  // it yields accumulators
+    valid([](auto& m) {
+      op<QConvOp>(m, kLast).int8.assign(1120, -128), op<QConvOp>(m, kLast).ternary.planes.clear();
+    });
+    valid([](auto& m) { op<QAddOp>(m, kAdd) = {{1 << 21, -(1 << 21)}, 30, 255, 255}; });
+    valid([](auto& m) { op<QPoolOp>(m, kAverage).output.factors.resize(9, {1, 40}); });
+    valid([](auto& m) { op<QLookupOp>(m, kLookup).table.resize(256); });
+    valid([](auto& m) { m.metadata.labels.resize(10); });
+    valid([](auto& m) {  // the input as output
+      m.nodes.resize(1);
+      m.output_accumulators = false;
+      m.logit_scales.assign(108, 1);
+      m.logit_offsets.assign(108, 1);
+    });
+    valid([](auto& m) {  // sums of an average pool as output
+      m.nodes.resize(kAverage + 1);
+      m.logit_scales.assign(4, 1);
+      m.logit_offsets.assign(4, 1);
+    });
+  }
+
+  TEST_CASE("a pool that yields sums must stay inside the image") {
     QuantModel model = allOperations();
-    change.apply(model);
-    const auto result = validateModel(model);
+    model.nodes.resize(kAverage + 1);
+    model.logit_scales.assign(4, 1);
+    model.logit_offsets.assign(4, 1);
+    Window& w = op<QPoolOp>(model, kAverage).window;
+    w = {4, 4, 1, 1, 1, 1, 0, 0, 1, 1};
+    CHECK_FALSE(validateModel(model).ok());
+    w = {4, 4, 1, 1, 1, 1, 1, 1, 0, 0};
+    CHECK_FALSE(validateModel(model).ok());
+  }
+
+  TEST_CASE("models of absurd size or work are refused") {
+    QuantModel model = allOperations();
+    model.nodes.resize(1);
+    model.nodes[0].shape = {3, 1 << 13, 1 << 13};
+    for (int i = 0; i < 8; ++i) model.nodes.push_back({"r", QReshapeOp{}, {i}, model.nodes[0].shape, {}});
+    auto result = validateModel(model);
     REQUIRE_FALSE(result.ok());
-    CHECK(result.error().code == change.code);
-    CHECK_FALSE(result.error().message.empty());
+    CHECK(result.error().message.find("1 GiB") != std::string::npos);
+
+    // 4 filters of 1001x1001x4 weights over 4096x4096 pixels.
+    model.nodes.resize(1);
+    model.nodes[0].shape = {1, 4096, 4096};
+    QConvOp conv = convOf(4, 1, 1001, false);
+    for (int i = 0; i < 3; ++i) {
+      model.nodes.push_back({"c", i == 0 ? conv : convOf(4, 4, 1001, false), {i}, {4, 4096, 4096}, {}});
+    }
+    result = validateModel(model);
+    REQUIRE_FALSE(result.ok());
+    CHECK(result.error().message.find("multiply-accumulates") != std::string::npos);
   }
-}
 
-TEST_CASE("what is just within the limits is valid") {
-  const auto valid = [](const std::function<void(QuantModel&)>& apply) {
-    QuantModel model = allOperations();
-    apply(model);
-    const auto result = validateModel(model);
-    CHECK_MESSAGE(result.ok(), (result.ok() ? "" : result.error().message));
-  };
-  valid([](auto& m) { op<QConvOp>(m, kLast).bias[4] = std::numeric_limits<int>::max() - 85680; });
-  valid([](auto& m) { op<QConvOp>(m, kLast).bias[4] = -std::numeric_limits<int>::max() + 85680; });
-  valid([](auto& m) { op<QConvOp>(m, kLast).output.factors.clear(); });  // it yields accumulators
-  valid([](auto& m) { op<QConvOp>(m, kLast).int8.assign(1120, -128), op<QConvOp>(m, kLast).ternary.planes.clear(); });
-  valid([](auto& m) { op<QAddOp>(m, kAdd) = {{1 << 21, -(1 << 21)}, 30, 255, 255}; });
-  valid([](auto& m) { op<QPoolOp>(m, kAverage).output.factors.resize(9, {1, 40}); });
-  valid([](auto& m) { op<QLookupOp>(m, kLookup).table.resize(256); });
-  valid([](auto& m) { m.metadata.labels.resize(10); });
-  valid([](auto& m) {  // the input as output
-    m.nodes.resize(1);
-    m.output_accumulators = false;
-    m.logit_scales.assign(108, 1);
-    m.logit_offsets.assign(108, 1);
-  });
-  valid([](auto& m) {  // sums of an average pool as output
-    m.nodes.resize(kAverage + 1);
-    m.logit_scales.assign(4, 1);
-    m.logit_offsets.assign(4, 1);
-  });
-}
-
-TEST_CASE("a pool that yields sums must stay inside the image") {
-  QuantModel model = allOperations();
-  model.nodes.resize(kAverage + 1);
-  model.logit_scales.assign(4, 1);
-  model.logit_offsets.assign(4, 1);
-  Window& w = op<QPoolOp>(model, kAverage).window;
-  w = {4, 4, 1, 1, 1, 1, 0, 0, 1, 1};
-  CHECK_FALSE(validateModel(model).ok());
-  w = {4, 4, 1, 1, 1, 1, 1, 1, 0, 0};
-  CHECK_FALSE(validateModel(model).ok());
-}
-
-TEST_CASE("models of absurd size or work are refused") {
-  QuantModel model = allOperations();
-  model.nodes.resize(1);
-  model.nodes[0].shape = {3, 1 << 13, 1 << 13};
-  for (int i = 0; i < 8; ++i) model.nodes.push_back({"r", QReshapeOp{}, {i}, model.nodes[0].shape, {}});
-  auto result = validateModel(model);
-  REQUIRE_FALSE(result.ok());
-  CHECK(result.error().message.find("1 GiB") != std::string::npos);
-
-  // 64 filters of 255x255x4 weights over 8192x8192 pixels.
-  model.nodes.resize(1);
-  model.nodes[0].shape = {1, 4096, 4096};
-  QConvOp conv = convOf(4, 1, 1001, false);
-  for (int i = 0; i < 3; ++i) {
-    model.nodes.push_back({"c", i == 0 ? conv : convOf(4, 4, 1001, false), {i}, {4, 4096, 4096}, {}});
+  TEST_CASE("operations have the names that variants are forced by") {
+    const QuantModel model = allOperations();
+    std::string names;
+    for (const QNode& node : model.nodes) names += std::string(opName(node.op)) + " ";
+    CHECK(names ==
+          "input ternary_conv int8_conv add max_pool average_pool mul rescale lookup lrn pad slice concat "
+          "reshape "
+          "ternary_conv ");
   }
-  result = validateModel(model);
-  REQUIRE_FALSE(result.ok());
-  CHECK(result.error().message.find("multiply-accumulates") != std::string::npos);
-}
-
-TEST_CASE("operations have the names that variants are forced by") {
-  const QuantModel model = allOperations();
-  std::string names;
-  for (const QNode& node : model.nodes) names += std::string(opName(node.op)) + " ";
-  CHECK(names ==
-        "input ternary_conv int8_conv add max_pool average_pool mul rescale lookup lrn pad slice concat reshape "
-        "ternary_conv ");
-}
 
 }  // TEST_SUITE
 

@@ -44,11 +44,14 @@ async function ask(model: Classifier, image: ImageData): Promise<Answer> {
 function answerHtml(name: string, answer: Answer, truth?: string): HTMLElement {
   const div = document.createElement('div');
   div.className = truth !== undefined && truth !== answer.label ? 'answer wrong' : 'answer';
+  const who = document.createElement('small');
+  who.textContent = name;
   const label = document.createElement('b');
   label.textContent = answer.label;
+  label.title = answer.label;
   const detail = document.createElement('small');
-  detail.textContent = `${name} ${(100 * answer.score).toFixed(0)}% · ${formatMilliseconds(answer.milliseconds)}`;
-  div.append(label, detail);
+  detail.textContent = `${(100 * answer.score).toFixed(0)}% · ${formatMilliseconds(answer.milliseconds)}`;
+  div.append(who, label, detail);
   return div;
 }
 

@@ -1,4 +1,5 @@
-// Residual sum of two tensors, byte by byte: q' = clamp(zero_point + rshift((a - za) * m1 + (b - zb) * m2, shift)).
+// Residual sum of two tensors, byte by byte: q' = clamp(zero_point + rshift((a - za) * m1 + (b - zb) * m2,
+// shift)).
 #pragma once
 
 #include <span>

@@ -1,5 +1,6 @@
-// A 32-bit multiplication of lanes is slow on x86, a dot product of 16-bit pairs is not. So every multiplier is split
-// into 15 low bits and the rest, and (a, b) pairs meet (m1, m2) pairs: sum = dot(high) * 2^15 + dot(low) + constant.
+// A 32-bit multiplication of lanes is slow on x86, a dot product of 16-bit pairs is not. So every multiplier
+// is split into 15 low bits and the rest, and (a, b) pairs meet (m1, m2) pairs: sum = dot(high) * 2^15 +
+// dot(low) + constant.
 #include "base/simd.h"
 #include "kernels/add/add.h"
 
@@ -37,7 +38,8 @@ void addSimd128(const AddTask& task, const std::uint8_t* a, const std::uint8_t* 
   };
   // Eight results in i16 lanes, not yet clamped, of 16 interleaved bytes a, b, a, b, ...
   const auto eight = [&](v128_t ab) {
-    const v128_t sums = wasm_i16x8_narrow_i32x4(sum(wasm_u16x8_extend_low_u8x16(ab)), sum(wasm_u16x8_extend_high_u8x16(ab)));
+    const v128_t sums =
+        wasm_i16x8_narrow_i32x4(sum(wasm_u16x8_extend_low_u8x16(ab)), sum(wasm_u16x8_extend_high_u8x16(ab)));
     return wasm_i16x8_add_sat(sums, zero_point);
   };
 
@@ -46,7 +48,8 @@ void addSimd128(const AddTask& task, const std::uint8_t* a, const std::uint8_t* 
     const v128_t va = wasm_v128_load(a + i);
     const v128_t vb = wasm_v128_load(b + i);
     const v128_t front = wasm_i8x16_shuffle(va, vb, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const v128_t back = wasm_i8x16_shuffle(va, vb, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const v128_t back =
+        wasm_i8x16_shuffle(va, vb, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     const v128_t q = wasm_u8x16_narrow_i16x8(eight(front), eight(back));
     wasm_v128_store(out + i, wasm_u8x16_min(wasm_u8x16_max(q, low), high));
   }

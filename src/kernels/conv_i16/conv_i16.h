@@ -20,7 +20,9 @@ struct ConvI16Kernel {
               std::uint8_t* scratch);
 };
 
+extern const ConvI16Kernel kConvI16Fc;         // one pixel, one group
 extern const ConvI16Kernel kConvI16Depthwise;  // one channel a group
 extern const ConvI16Kernel kConvI16Dense;      // every shape
 extern const ConvI16Kernel kConvI16Scalar;     // everything; the oracle
+
 }  // namespace trefoil

@@ -1,11 +1,15 @@
 #include "kernels/int8_conv/int8_conv.h"
 
+#include <algorithm>
+
 #include "kernels/conv_i16/conv_i16.h"
+#include "kernels/conv_i16/fc_dot.h"
 
 namespace trefoil {
 namespace {
 
 using Weights = std::span<const std::int8_t>;
+using Fc = FcDot<std::int8_t>;
 
 // A kernel for 16-bit weights as a row of this table.
 template <const ConvI16Kernel& kernel>
@@ -24,6 +28,8 @@ constexpr Int8ConvVariant widened(std::string_view name, Isa isa) {
 }
 
 constexpr Int8ConvVariant kVariants[] = {
+    {"fc_simd128", Isa::kSimd128, [](const ConvTask& task, const Weights&) { return Fc::supports(task); },
+     [](const ConvTask& task, const Weights& weights) { return Fc::pack(task, weights); }, Fc::scratchBytes, Fc::run},
     widened<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),
     widened<kConvI16Dense>("dense_simd128", Isa::kSimd128),
     widened<kConvI16Scalar>("scalar", Isa::kScalar),

@@ -35,11 +35,13 @@ void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out) {
       addSquares(in + row(c) + start, count, task.input_zero_point, 1, sums);
     }
     for (int c = 0; c < channels; ++c) {
-      if (c + after < channels) addSquares(in + row(c + after) + start, count, task.input_zero_point, 1, sums);
+      if (c + after < channels)
+        addSquares(in + row(c + after) + start, count, task.input_zero_point, 1, sums);
       const std::uint8_t* from = in + row(c) + start;
       std::uint8_t* to = out + row(c) + start;
       for (std::size_t i = 0; i < count; ++i) {
-        const std::int32_t factor = task.table[static_cast<std::size_t>(std::min(sums[i] >> task.table_shift, last))];
+        const std::int32_t factor =
+            task.table[static_cast<std::size_t>(std::min(sums[i] >> task.table_shift, last))];
         const std::int64_t q =
             task.zero_point + roundingShift((from[i] - task.input_zero_point) * factor, task.shift);
         to[i] = static_cast<std::uint8_t>(std::clamp<std::int64_t>(q, 0, task.high));

@@ -1,4 +1,5 @@
-// Operations that only move bytes: concatenation, padding, slices, other shapes. No variants; memcpy does the work.
+// Operations that only move bytes: concatenation, padding, slices, other shapes. No variants; memcpy does the
+// work.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +25,15 @@ inline PlaneLayout denseLayout(const Shape& shape) {
 bool samePlaces(PlaneLayout a, PlaneLayout b, std::size_t count);
 
 // Copies `count` bytes in C, H, W order between layouts. Gaps of the result stay as they are.
-void copyPlanes(PlaneLayout from, const std::uint8_t* in, PlaneLayout to, std::uint8_t* out, std::size_t count);
+void copyPlanes(PlaneLayout from, const std::uint8_t* in, PlaneLayout to, std::uint8_t* out,
+                std::size_t count);
 
 // out is `in` extended by `value`; before: channels, rows, columns. `out`'s shape gives how much comes after.
-void padPlanes(const Shape& from, const std::uint8_t* in, const int (&before)[3], std::uint8_t value, const Shape& to,
-               std::uint8_t* out);
+void padPlanes(const Shape& from, const std::uint8_t* in, const int (&before)[3], std::uint8_t value,
+               const Shape& to, std::uint8_t* out);
 
 // out[i] = in[start + i * step] in channels, rows and columns.
-void slicePlanes(const Shape& from, const std::uint8_t* in, const int (&start)[3], const int (&step)[3], const Shape& to,
-                 std::uint8_t* out);
+void slicePlanes(const Shape& from, const std::uint8_t* in, const int (&start)[3], const int (&step)[3],
+                 const Shape& to, std::uint8_t* out);
 
 }  // namespace trefoil

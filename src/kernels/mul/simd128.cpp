@@ -18,8 +18,9 @@ struct Lanes {
     return requantizer.apply(wasm_i32x4_extmul_low_i16x8(x, y), wasm_i32x4_extmul_high_i16x8(x, y));
   }
   v128_t operator()(v128_t a, v128_t b) const {
-    return wasm_u8x16_narrow_i16x8(multiply(wasm_u16x8_extend_low_u8x16(a), wasm_u16x8_extend_low_u8x16(b)),
-                                   multiply(wasm_u16x8_extend_high_u8x16(a), wasm_u16x8_extend_high_u8x16(b)));
+    return wasm_u8x16_narrow_i16x8(
+        multiply(wasm_u16x8_extend_low_u8x16(a), wasm_u16x8_extend_low_u8x16(b)),
+        multiply(wasm_u16x8_extend_high_u8x16(a), wasm_u16x8_extend_high_u8x16(b)));
   }
 
   Requantizer requantizer;
@@ -44,7 +45,8 @@ void mulSimd128(const MulTask& task, const std::uint8_t* a, const std::uint8_t* 
   }
   const std::size_t count = tensorBytes(task.shape);
   std::size_t i = 0;
-  for (; i + 16 <= count; i += 16) wasm_v128_store(out + i, lanes(wasm_v128_load(a + i), wasm_v128_load(b + i)));
+  for (; i + 16 <= count; i += 16)
+    wasm_v128_store(out + i, lanes(wasm_v128_load(a + i), wasm_v128_load(b + i)));
   MulTask tail = task;
   tail.shape = {static_cast<int>(count - i), 1, 1};
   mulScalar(tail, a + i, b + i, out + i);

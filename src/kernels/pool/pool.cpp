@@ -18,7 +18,8 @@ constexpr Variant<PoolFn> kAverageVariants[] = {
 std::span<const Variant<PoolFn>> maxPoolVariants() { return kMaxVariants; }
 std::span<const Variant<PoolFn>> averagePoolVariants() { return kAverageVariants; }
 
-// One row that a kernel has combined the window's rows into, of up to 16 bits a pixel, with the padding to its sides.
+// One row that a kernel has combined the window's rows into, of up to 16 bits a pixel, with the padding to
+// its sides.
 std::size_t poolScratchBytes(const PoolTask& task) {
   const Window& w = task.window;
   return 2 * static_cast<std::size_t>(w.pad_left + task.in.width + w.pad_right) + 2 * kSlackBytes;

@@ -1,8 +1,8 @@
 // Max and average over windows of each channel.
 //
 // Max: of q over the part of the window inside the image, which is never empty.
-// Average: S = sum of (q - z) over that part of n pixels; q' = clamp(zero_point + rshift(S * factors[n - 1])), or
-// factors[0] where there is only one. As accumulators: S itself.
+// Average: S = sum of (q - z) over that part of n pixels; q' = clamp(zero_point + rshift(S * factors[n -
+// 1])), or factors[0] where there is only one. As accumulators: S itself.
 #pragma once
 
 #include <span>
@@ -17,7 +17,7 @@ struct PoolTask {
   Window window;
   // The rest is for averages.
   int input_zero_point = 0;
-  bool accumulators = false;  // out: int32 S, densely in C, H, W order, instead of planes
+  bool accumulators = false;            // out: int32 S, densely in C, H, W order, instead of planes
   std::span<const FixedPoint> factors;  // one, or one for every possible n
   int zero_point = 0, low = 0, high = 255;
 
@@ -39,7 +39,8 @@ void averagePoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out,
 std::span<const Variant<PoolFn>> maxPoolVariants();
 std::span<const Variant<PoolFn>> averagePoolVariants();
 
-// Taps [begin, end) of a window along one axis that lie inside the image; the window starts at input index `start`.
+// Taps [begin, end) of a window along one axis that lie inside the image; the window starts at input index
+// `start`.
 struct Taps {
   int begin, end;
   int count() const { return end - begin; }

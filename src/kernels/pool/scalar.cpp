@@ -14,7 +14,8 @@ int forEachPixel(const PoolTask& task, const std::uint8_t* plane, int y, int x, 
   const Taps rows = tapsInside(top, w.kernel_h, w.dilation_h, task.in.height);
   const Taps columns = tapsInside(left, w.kernel_w, w.dilation_w, task.in.width);
   for (int r = rows.begin; r < rows.end; ++r) {
-    const std::uint8_t* row = plane + static_cast<std::size_t>(top + r * w.dilation_h) * static_cast<std::size_t>(task.in.width);
+    const std::uint8_t* row =
+        plane + static_cast<std::size_t>(top + r * w.dilation_h) * static_cast<std::size_t>(task.in.width);
     for (int s = columns.begin; s < columns.end; ++s) use(row[left + s * w.dilation_w]);
   }
   return rows.count() * columns.count();

@@ -1,4 +1,5 @@
-// Pools are separable: the window's rows are combined into one row of scratch, vector by vector, then its columns.
+// Pools are separable: the window's rows are combined into one row of scratch, vector by vector, then its
+// columns.
 #include <algorithm>
 #include <cstring>
 
@@ -43,12 +44,14 @@ v128_t maxOfTaps(const std::uint8_t* from, int kernel, int dilation) {
   return largest;
 }
 
-// Maxima of windows along a row that has its padding. Columns that no stride-1 or stride-2 vector covers go one by one.
+// Maxima of windows along a row that has its padding. Columns that no stride-1 or stride-2 vector covers go
+// one by one.
 void maxAlongRow(const Window& w, const std::uint8_t* row, int width, std::uint8_t* out) {
   if (w.stride_w > 2) {
     for (int x = 0; x < width; ++x) {
       std::uint8_t largest = 0;
-      for (int s = 0; s < w.kernel_w; ++s) largest = std::max(largest, row[x * w.stride_w + s * w.dilation_w]);
+      for (int s = 0; s < w.kernel_w; ++s)
+        largest = std::max(largest, row[x * w.stride_w + s * w.dilation_w]);
       out[x] = largest;
     }
     return;
@@ -85,12 +88,13 @@ std::int32_t sumOfBytes(const std::uint8_t* in, std::size_t count) {
 
 bool isGlobal(const PoolTask& task) {
   const Window& w = task.window;
-  return task.out.plane() == 1 && w.kernel_h == task.in.height && w.kernel_w == task.in.width && w.dilation_h == 1 &&
-         w.dilation_w == 1 && w.pad_top == 0 && w.pad_left == 0;
+  return task.out.plane() == 1 && w.kernel_h == task.in.height && w.kernel_w == task.in.width &&
+         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top == 0 && w.pad_left == 0;
 }
 
 // `index`: of the pixel within the result's plane.
-void storeAverage(const PoolTask& task, std::int32_t sum, int pixels, int channel, std::size_t index, void* out) {
+void storeAverage(const PoolTask& task, std::int32_t sum, int pixels, int channel, std::size_t index,
+                  void* out) {
   const std::int32_t centred = sum - pixels * task.input_zero_point;
   const auto c = static_cast<std::size_t>(channel);
   if (task.accumulators) {
@@ -111,11 +115,13 @@ void maxPoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out, std
   std::uint8_t* const image = scratch + w.pad_left;
   for (int c = 0; c < task.out.channels; ++c) {
     const std::uint8_t* plane = in + static_cast<std::size_t>(c) * planeStride(task.in);
-    std::uint8_t* target = static_cast<std::uint8_t*>(out) + static_cast<std::size_t>(c) * planeStride(task.out);
+    std::uint8_t* target =
+        static_cast<std::uint8_t*>(out) + static_cast<std::size_t>(c) * planeStride(task.out);
     for (int y = 0; y < task.out.height; ++y, target += task.out.width) {
       const int top = y * w.stride_h - w.pad_top;
       const Taps rows = tapsInside(top, w.kernel_h, w.dilation_h, task.in.height);
-      const std::uint8_t* first = plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
+      const std::uint8_t* first =
+          plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
       maxOfRows(first, rows.count(), static_cast<std::size_t>(w.dilation_h) * in_width, task.in.width, image);
       // What the last vector held beyond the row is no padding.
       std::memset(image + in_width, 0, static_cast<std::size_t>(w.pad_right) + 16);
@@ -133,7 +139,8 @@ void averagePoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out,
     }
     return;
   }
-  if (std::min(w.kernel_h, task.in.height) > kMaxRowsIn16Bits) return averagePoolScalar(task, in, out, scratch);
+  if (std::min(w.kernel_h, task.in.height) > kMaxRowsIn16Bits)
+    return averagePoolScalar(task, in, out, scratch);
 
   const auto in_width = static_cast<std::size_t>(task.in.width);
   auto* sums = reinterpret_cast<std::uint16_t*>(scratch);
@@ -143,7 +150,8 @@ void averagePoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out,
     for (int y = 0; y < task.out.height; ++y) {
       const int top = y * w.stride_h - w.pad_top;
       const Taps rows = tapsInside(top, w.kernel_h, w.dilation_h, task.in.height);
-      const std::uint8_t* first = plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
+      const std::uint8_t* first =
+          plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
       sumOfRows(first, rows.count(), static_cast<std::size_t>(w.dilation_h) * in_width, task.in.width, sums);
       for (int x = 0; x < task.out.width; ++x) {
         const int left = x * w.stride_w - w.pad_left;

@@ -1,5 +1,5 @@
-// Bringing a tensor to another grid: q' = clamp(zero_point + rshift((q - z) * factor)). A function of one byte, so it is
-// worked out once into a table and run by the lookup kernels.
+// Bringing a tensor to another grid: q' = clamp(zero_point + rshift((q - z) * factor)). A function of one
+// byte, so it is worked out once into a table and run by the lookup kernels.
 #pragma once
 
 #include <array>
