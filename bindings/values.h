@@ -7,7 +7,9 @@
 #include <emscripten/val.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <new>
 #include <span>
@@ -46,13 +48,17 @@ struct Bytes {
 };
 
 inline Result<Bytes> copyIn(const emscripten::val& array) {
-  const auto size = array["length"].as<std::size_t>();
-  Bytes bytes{std::unique_ptr<std::uint8_t[]>(new (std::nothrow) std::uint8_t[size]), size};
-  if (!bytes.data) {
-    return makeError(ErrorCode::kOutOfMemory,
-                     "no memory for " + std::to_string(size >> 20) + " MiB; dispose of other models first");
+  const auto length = array["length"].as<double>();
+  Bytes bytes;
+  if (length <= std::numeric_limits<std::ptrdiff_t>::max()) {  // no object is larger
+    bytes.size = static_cast<std::size_t>(length);
+    bytes.data.reset(new (std::nothrow) std::uint8_t[bytes.size]);
   }
-  emscripten::val(emscripten::typed_memory_view(size, bytes.data.get())).call<void>("set", array);
+  if (!bytes.data) {
+    return makeError(ErrorCode::kOutOfMemory, "no memory for " + std::to_string(std::llround(length / 1e6)) +
+                                                  " MB; dispose of other models first");
+  }
+  emscripten::val(emscripten::typed_memory_view(bytes.size, bytes.data.get())).call<void>("set", array);
   return bytes;
 }
 

@@ -2,7 +2,7 @@
 //   usage: node scripts/build.mjs [FOLDER with trefoil-runtime.mjs, .wasm, ...; default ../build/wasm/bindings]
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -163,7 +163,6 @@ await mkdir(dist, { recursive: true });
 const results = (await Promise.all([buildBrowser(), buildNode()])).flat();
 await cp(join(root, '../LICENSE'), join(dist, 'LICENSE'));
 for (const name of modules) await cp(join(wasm, `${name}.wasm`), join(dist, `${name}.wasm`));
-await chmod(join(dist, 'cli.js'), 0o755);
 await writeTypes();
 await writeLicences(results);
 console.log(

@@ -7,8 +7,9 @@
 
 namespace trefoil {
 
-// A real factor as multiplier * 2^-shift. Factors that meet a 32-bit accumulator use a multiplier of 0..2^31-1 and a
-// shift of kMinShift..kMaxShift, so that the 64-bit product never overflows and its shifted value fits 32 bits.
+// A real factor as multiplier * 2^-shift. Factors that meet a 32-bit accumulator use a multiplier of
+// 0..2^31-1 and a shift of kMinShift..kMaxShift, so that the 64-bit product never overflows and its shifted
+// value fits 32 bits.
 struct FixedPoint {
   std::int32_t multiplier = 0;
   std::uint8_t shift = 0;
@@ -29,16 +30,19 @@ inline std::int64_t scaleAccumulator(std::int32_t accumulator, FixedPoint factor
 }
 
 // zero_point + accumulator * factor, clamped to [low, high] (0..255).
-inline std::uint8_t requantize(std::int32_t accumulator, FixedPoint factor, int zero_point, int low, int high) {
+inline std::uint8_t requantize(std::int32_t accumulator, FixedPoint factor, int zero_point, int low,
+                               int high) {
   const std::int64_t q = zero_point + scaleAccumulator(accumulator, factor);
   return static_cast<std::uint8_t>(std::clamp<std::int64_t>(q, low, high));
 }
 
-// The nearest factor to a real in [0, 1). Returns false where the real is negative, not finite, or 1 or above.
+// The nearest factor to a real in [0, 1). Returns false where the real is negative, not finite, or 1 or
+// above.
 inline bool fixedPointFromReal(double real, FixedPoint* out) {
   if (!(real >= 0.0) || !(real < 1.0)) return false;
   int exponent = 0;
-  const double mantissa = std::frexp(real, &exponent);  // real = mantissa * 2^exponent, mantissa in [.5, 1) or 0
+  const double mantissa =
+      std::frexp(real, &exponent);  // real = mantissa * 2^exponent, mantissa in [.5, 1) or 0
   auto multiplier = static_cast<std::int64_t>(std::floor(std::ldexp(mantissa, 31) + 0.5));
   int shift = 31 - exponent;
   if (multiplier == (std::int64_t{1} << 31)) {

@@ -27,7 +27,7 @@ enum class ErrorCode {
   kOverflow,            // a layer could exceed 32-bit accumulation
   kUnknownVariant,      // a kernel variant was forced by a name that does not exist or does not fit
   kOutOfMemory,
-  kAborted,             // the caller cancelled
+  kAborted,  // the caller cancelled
 };
 
 std::string_view errorCodeName(ErrorCode code);
@@ -41,19 +41,33 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() & { assert(ok()); return *std::get_if<0>(&state_); }
-  const T& value() const& { assert(ok()); return *std::get_if<0>(&state_); }
-  T&& value() && { assert(ok()); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    assert(ok());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    assert(ok());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    assert(ok());
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { assert(!ok()); return *std::get_if<1>(&state_); }
+  const Error& error() const {
+    assert(!ok());
+    return *std::get_if<1>(&state_);
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -66,7 +80,10 @@ class [[nodiscard]] Result<void> {
   Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
-  const Error& error() const { assert(!ok()); return *error_; }
+  const Error& error() const {
+    assert(!ok());
+    return *error_;
+  }
 
  private:
   std::optional<Error> error_;
@@ -77,8 +94,7 @@ inline Error makeError(ErrorCode code, std::string message) { return Error{code,
 }  // namespace trefoil
 
 // Returns the error of an expression of type Result<...> from the enclosing function.
-#define TREFOIL_RETURN_IF_ERROR(expression)                        \
-  do {                                                             \
-    if (auto trefoil_result_ = (expression); !trefoil_result_.ok()) \
-      return trefoil_result_.error();                              \
+#define TREFOIL_RETURN_IF_ERROR(expression)                                                         \
+  do {                                                                                              \
+    if (auto trefoil_result_ = (expression); !trefoil_result_.ok()) return trefoil_result_.error(); \
   } while (false)

@@ -15,7 +15,8 @@ struct Shape {
   constexpr std::int64_t size() const { return channels * plane(); }
 };
 
-// Geometry shared by convolutions and pools, in the order rows then columns. All >= 1 but the pads, which are >= 0.
+// Geometry shared by convolutions and pools, in the order rows then columns. All >= 1 but the pads, which are
+// >= 0.
 struct Window {
   int kernel_h = 1, kernel_w = 1;
   int stride_h = 1, stride_w = 1;
@@ -24,8 +25,9 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
-// Limits that every reader enforces, so that sizes never overflow and a hostile file can't ask for absurd memory.
-inline constexpr int kMaxDimension = 1 << 20;             // any one of channels, height, width
-inline constexpr std::int64_t kMaxElements = 1LL << 28;   // elements of one activation or one weight tensor
+// Limits that every reader enforces, so that sizes never overflow and a hostile file can't ask for absurd
+// memory.
+inline constexpr int kMaxDimension = 1 << 20;            // any one of channels, height, width
+inline constexpr std::int64_t kMaxElements = 1LL << 28;  // elements of one activation or one weight tensor
 
 }  // namespace trefoil

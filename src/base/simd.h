@@ -1,5 +1,5 @@
-// The wasm_simd128.h intrinsics in every build: the compiler's own header for WebAssembly, SIMDe's portable version
-// natively (so that sanitizers and fuzzers reach the kernels that ship).
+// The wasm_simd128.h intrinsics in every build: the compiler's own header for WebAssembly, SIMDe's portable
+// version natively (so that sanitizers and fuzzers reach the kernels that ship).
 #pragma once
 
 #if defined(__wasm_simd128__)

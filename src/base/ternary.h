@@ -7,15 +7,17 @@
 
 namespace trefoil {
 
-// Scales of a filter: one a group of `group_size` consecutive input channels at one kernel tap, the last group of a tap
-// may be shorter; kWholeFilter: one for the filter.
+// Scales of a filter: one a group of `group_size` consecutive input channels at one kernel tap, the last
+// group of a tap may be shorter; kWholeFilter: one for the filter.
 inline constexpr int kWholeFilter = 0;
 
-// One plane of codes. Weight [k][r][s][c] has the value  filter_scale[k] * scale(k, r, s, c / group_size) * code.
+// One plane of codes. Weight [k][r][s][c] has the value  filter_scale[k] * scale(k, r, s, c / group_size) *
+// code.
 struct TernaryPlane {
-  std::vector<std::int8_t> codes;            // -1, 0, +1, in the order [K][R][S][C / groups]
-  std::vector<std::uint8_t> scales;          // [K][scalesPerFilter]
-  std::vector<std::uint8_t> negative_scales; // two-sided: the scale of the -1 codes; empty: the same as `scales`
+  std::vector<std::int8_t> codes;    // -1, 0, +1, in the order [K][R][S][C / groups]
+  std::vector<std::uint8_t> scales;  // [K][scalesPerFilter]
+  std::vector<std::uint8_t>
+      negative_scales;  // two-sided: the scale of the -1 codes; empty: the same as `scales`
   bool operator==(const TernaryPlane&) const = default;
 };
 

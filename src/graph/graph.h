@@ -12,8 +12,9 @@ namespace trefoil {
 
 struct InputOp {};
 
-// y[k] = bias[k] + sum over (c, r, s) of weights[k][c][r][s] * x[...]; weights are [K][C / groups][R][S] (ONNX's order).
-// A fully connected layer is a 1x1 convolution over a {features, 1, 1} input. Padding is with zeros.
+// y[k] = bias[k] + sum over (c, r, s) of weights[k][c][r][s] * x[...]; weights are [K][C / groups][R][S]
+// (ONNX's order). A fully connected layer is a 1x1 convolution over a {features, 1, 1} input. Padding is with
+// zeros.
 struct ConvOp {
   Window window;
   int groups = 1;
@@ -21,7 +22,8 @@ struct ConvOp {
   std::vector<float> bias;  // K entries, always present
 };
 
-// y[c] = scale[c] * x[c] + shift[c]: batch norm at inference, and arithmetic with constants. One entry a channel.
+// y[c] = scale[c] * x[c] + shift[c]: batch norm at inference, and arithmetic with constants. One entry a
+// channel.
 struct ChannelAffineOp {
   std::vector<float> scale;
   std::vector<float> shift;
@@ -38,15 +40,15 @@ struct ActivationOp {
   std::vector<float> slopes;
 };
 
-struct AddOp {};  // two inputs of equal shape
-struct MulOp {};  // x of any shape times y of the same shape or {C, 1, 1} (always the second input)
+struct AddOp {};     // two inputs of equal shape
+struct MulOp {};     // x of any shape times y of the same shape or {C, 1, 1} (always the second input)
 struct ConcatOp {};  // along channels, two or more inputs
 
 enum class Pool { kMax, kAverage };
 
-// Average: divided by the part of the window inside the padded image where count_include_pad, else by the part inside
-// the image. With ceil_mode (the node's shape tells) the last window may reach beyond the padded image, but it starts
-// before the pads after the image. Every window has a tap inside the image.
+// Average: divided by the part of the window inside the padded image where count_include_pad, else by the
+// part inside the image. With ceil_mode (the node's shape tells) the last window may reach beyond the padded
+// image, but it starts before the pads after the image. Every window has a tap inside the image.
 struct PoolOp {
   Pool kind = Pool::kMax;
   Window window;
@@ -66,7 +68,8 @@ struct PadOp {
   float value = 0;
 };
 
-// y[i] = x[start + i * step] in each of channels, rows, columns; steps >= 1; the node's shape gives the counts.
+// y[i] = x[start + i * step] in each of channels, rows, columns; steps >= 1; the node's shape gives the
+// counts.
 struct SliceOp {
   int start[3] = {0, 0, 0};
   int step[3] = {1, 1, 1};
@@ -75,8 +78,8 @@ struct SliceOp {
 struct ReshapeOp {};  // same elements in C, H, W order under another shape
 struct SoftmaxOp {};  // over all features of a {F, 1, 1} input
 
-using Op = std::variant<InputOp, ConvOp, ChannelAffineOp, ActivationOp, AddOp, MulOp, ConcatOp, PoolOp, LrnOp, PadOp,
-                        SliceOp, ReshapeOp, SoftmaxOp>;
+using Op = std::variant<InputOp, ConvOp, ChannelAffineOp, ActivationOp, AddOp, MulOp, ConcatOp, PoolOp, LrnOp,
+                        PadOp, SliceOp, ReshapeOp, SoftmaxOp>;
 
 // One operation and the one value it yields. `inputs` index earlier nodes of the graph.
 struct Node {
@@ -86,7 +89,8 @@ struct Node {
   Shape shape;  // of the result
 };
 
-// Nodes in topological order; node 0 is the InputOp and the only one; `output` is the node with the class scores.
+// Nodes in topological order; node 0 is the InputOp and the only one; `output` is the node with the class
+// scores.
 struct Graph {
   std::string name;
   std::vector<Node> nodes;
@@ -96,11 +100,12 @@ struct Graph {
 
 std::string_view opName(const Op& op);  // "Conv", "ChannelAffine", ...
 
-// Output size of a window over `in` elements: floor((in + pads - dilated kernel) / stride) + 1, or 0 where it can't fit.
+// Output size of a window over `in` elements: floor((in + pads - dilated kernel) / stride) + 1, or 0 where it
+// can't fit.
 int windowOutput(int in, int kernel, int stride, int dilation, int pad_before, int pad_after);
 
-// Checks everything the rest of the library relies on: order, arity, shapes against operators, weight counts, finite
-// weights. Errors: kBadShape, kGraphCycle, kMissingInitializer.
+// Checks everything the rest of the library relies on: order, arity, shapes against operators, weight counts,
+// finite weights. Errors: kBadShape, kGraphCycle, kMissingInitializer.
 Result<void> validateGraph(const Graph& graph);
 
 // Multiply-accumulates of one image in one node; 0 for all but convolutions.

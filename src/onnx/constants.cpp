@@ -54,13 +54,11 @@ Result<Value> importEqual(Importer& importer, const WireNode& node) {
 }
 
 Result<Value> importCeil(Importer& importer, const WireNode& node) {
-  return mapConstant(
-      importer, node, [](float value) { return std::ceil(value); }, same);
+  return mapConstant(importer, node, [](float value) { return std::ceil(value); }, same);
 }
 
 Result<Value> importFloor(Importer& importer, const WireNode& node) {
-  return mapConstant(
-      importer, node, [](float value) { return std::floor(value); }, same);
+  return mapConstant(importer, node, [](float value) { return std::floor(value); }, same);
 }
 
 Result<Value> importNeg(Importer& importer, const WireNode& node) {
@@ -72,8 +70,7 @@ Result<Value> importNeg(Importer& importer, const WireNode& node) {
 Result<Value> importSqrt(Importer& importer, const WireNode& node) {
   TREFOIL_ASSIGN(source, importer.constant(node, 0));
   if (source->type != ElementType::kReal) return importer.badOnnx(node, "takes the square root of integers");
-  return mapConstant(
-      importer, node, [](float value) { return std::sqrt(value); }, same);
+  return mapConstant(importer, node, [](float value) { return std::sqrt(value); }, same);
 }
 
 Result<Value> importConstant(Importer& importer, const WireNode& node) {

@@ -17,23 +17,24 @@ namespace trefoil {
 
 struct LayerReport {
   std::string name;
-  std::string kind;            // "ternary" or "int8"
-  Shape shape;                 // of the result
-  std::int64_t weights = 0;    // count
-  std::int64_t macs = 0;       // of one image
-  int group_size = 0;          // 0: whole filter, or int8
+  std::string kind;          // "ternary" or "int8"
+  Shape shape;               // of the result
+  std::int64_t weights = 0;  // count
+  std::int64_t macs = 0;     // of one image
+  int group_size = 0;        // 0: whole filter, or int8
   std::size_t float_bytes = 0;
-  std::size_t file_bytes = 0;  // codes at 5 a byte, scales, biases and factors
-  double bits_per_weight = 0;  // codes at 2 bits plus scales, as the paper counts; 8 for int8
-  double zero_share = 0;                     // 0..1
-  double multiplications_removed = 0;        // 0..1: 1 - multiplications left / dense ones (1 - 1/N)
-  double weight_sqnr_db = 0;                 // signal to quantization noise of the weights
-  double output_sqnr_db = 0;                 // of the layer's result on the calibration images, against the float network
+  std::size_t file_bytes = 0;          // codes at 5 a byte, scales, biases and factors
+  double bits_per_weight = 0;          // codes at 2 bits plus scales, as the paper counts; 8 for int8
+  double zero_share = 0;               // 0..1
+  double multiplications_removed = 0;  // 0..1: 1 - multiplications left / dense ones (1 - 1/N)
+  double weight_sqnr_db = 0;           // signal to quantization noise of the weights
+  double output_sqnr_db = 0;  // of the layer's result on the calibration images, against the float network
 };
 
 struct Report {
   std::vector<LayerReport> layers;
-  LayerReport total;  // sums, and shares weighted by multiply-accumulates (multiplications) or weights (the others)
+  LayerReport
+      total;  // sums, and shares weighted by multiply-accumulates (multiplications) or weights (the others)
   std::size_t source_bytes = 0, file_bytes = 0;
   int calibration_images = 0;
 };
@@ -44,7 +45,7 @@ struct QuantizeInput {
   Graph graph;  // as readOnnx() gives it; simplify() is run on it
   // u8 planes of the graph's input size (toPlanes()); at least one, 32 or more are advised.
   std::vector<std::vector<std::uint8_t>> images;
-  Preprocess preprocess;  // mean and std are folded; resize is kept for the file
+  Preprocess preprocess;            // mean and std are folded; resize is kept for the file
   std::vector<std::string> labels;  // empty, or one a class
   std::string source_hash;          // for provenance, any text
   std::size_t source_bytes = 0;

@@ -25,12 +25,12 @@ struct LayerRecipe {
 
 struct Recipe {
   Method method = Method::kFgq;
-  int group_size = 4;        // 1, 2, 4, ... any number of channels; kWholeFilter
-  int activation_bits = 8;   // 4..8
-  int residual_bits = 8;     // of sums (residual streams), 4..8
+  int group_size = 4;       // 1, 2, 4, ... any number of channels; kWholeFilter
+  int activation_bits = 8;  // 4..8
+  int residual_bits = 8;    // of sums (residual streams), 4..8
   ClipRule clip = ClipRule::kMse;
-  double percentile = 99.99;       // for kPercentile
-  bool affine_correction = true;   // match each filter's mean and deviation to the float network's
+  double percentile = 99.99;      // for kPercentile
+  bool affine_correction = true;  // match each filter's mean and deviation to the float network's
   std::vector<LayerRecipe> layers;
 };
 
@@ -40,8 +40,8 @@ Result<void> validateRecipe(const Recipe& recipe);
 // Canonical JSON with sorted keys: what the file stores and the cache hashes.
 std::string recipeJson(const Recipe& recipe);
 
-// One "--layer NAME:KEY=VALUE[,KEY=VALUE]" of the command line: weights=int8|ternary, method=..., group-size=N|filter,
-// activation-bits=N. Added to recipe->layers. Errors: kBadOption.
+// One "--layer NAME:KEY=VALUE[,KEY=VALUE]" of the command line: weights=int8|ternary, method=...,
+// group-size=N|filter, activation-bits=N. Added to recipe->layers. Errors: kBadOption.
 Result<void> addLayerOption(std::string_view option, Recipe* recipe);
 Result<Method> methodFromName(std::string_view name);  // "fgq", "fgq-two-sided"
 

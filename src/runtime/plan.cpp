@@ -40,7 +40,6 @@ class Placement {
       use(i, i);
       for (const int input : nodes_[i].inputs) use(static_cast<std::size_t>(input), i);
     }
-    use(nodes_.size() - 1, nodes_.size());  // the result is read after the last step
     const ArenaPlan plan = planArena(values);
     offsets->resize(nodes_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i) {

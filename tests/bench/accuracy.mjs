@@ -26,7 +26,11 @@ const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const networks = [
   { name: 'resnet20_cifar10', data: 'cifar', preprocess: imagenet },
   { name: 'resnet20_cifar10_jpeg', data: 'cifar', preprocess: imagenet },
-  { name: 'resnet8_cifar10', data: 'cifar', preprocess: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] } },
+  {
+    name: 'resnet8_cifar10',
+    data: 'cifar',
+    preprocess: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] },
+  },
   { name: 'squeezenet1_1', data: 'photos', preprocess: { resize: 256, crop: 224, ...imagenet } },
   {
     name: 'mobilenet_v2',
@@ -104,8 +108,12 @@ for (const network of networks.filter(({ name }) => !values.only || name === val
   const floatModel = await loadFloatModel(onnx, { preprocess });
   const float = await top1(floatModel, scored, network.background);
   floatModel.dispose();
-  console.log(`\n### ${network.name}: ${calibration.length} calibration images, ${scored.length} others scored\n`);
-  console.log('| group size | activations | affine re-estimation | file | top-1 | drop | agrees with float |');
+  console.log(
+    `\n### ${network.name}: ${calibration.length} calibration images, ${scored.length} others scored\n`,
+  );
+  console.log(
+    '| group size | activations | affine re-estimation | file | top-1 | drop | agrees with float |',
+  );
   console.log('| --- | --- | --- | --- | --- | --- | --- |');
   console.log(`| float | float | | ${(onnx.length / 1e6).toFixed(2)} MB | ${float.top1.toFixed(2)} | | |`);
   for (const recipe of recipes) {

@@ -30,7 +30,11 @@ beforeAll(async () => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     try {
       const body =
-        path === '/golden.js' ? goldenModule : path === '/' ? '<!doctype html>' : readFileSync(join(root, path));
+        path === '/golden.js'
+          ? goldenModule
+          : path === '/'
+            ? '<!doctype html>'
+            : readFileSync(join(root, path));
       const type = types[path === '/' ? '.html' : extname(path)] ?? 'application/octet-stream';
       response
         .writeHead(200, {
@@ -45,7 +49,13 @@ beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   browser = await chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+    ],
   });
   page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
@@ -94,7 +104,9 @@ test('a page that is missing is told apart from a model', async () => {
 test('the quantizer writes the same bytes as in Node', async () => {
   const expected = readFileSync(join(root, 'tests/golden/quantized.sha256'), 'utf8').trim();
   const actual = await page.evaluate(async () => {
-    const { quantize } = (await import('/npm/dist/quantize.js' as string)) as typeof import('trefoil/quantize');
+    const { quantize } = (await import(
+      '/npm/dist/quantize.js' as string
+    )) as typeof import('trefoil/quantize');
     const preprocess = await (await fetch('/models/signs/preprocess.json')).json();
     const labels = (await (await fetch('/models/signs/labels.txt')).text()).trim().split('\n');
     const onnx = new Uint8Array(await (await fetch('/models/signs/signs.onnx')).arrayBuffer());

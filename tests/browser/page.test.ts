@@ -13,9 +13,14 @@ let page: Page;
 const problems: string[] = [];
 
 beforeAll(async () => {
-  if (!existsSync(resolve(root, 'web/dist/index.html'))) throw new Error('web/dist is missing: run `make page` first');
+  if (!existsSync(resolve(root, 'web/dist/index.html')))
+    throw new Error('web/dist is missing: run `make page` first');
   mkdirSync(screenshots, { recursive: true });
-  server = await preview({ root: resolve(root, 'web'), preview: { port: 0, host: '127.0.0.1' }, logLevel: 'error' });
+  server = await preview({
+    root: resolve(root, 'web'),
+    preview: { port: 0, host: '127.0.0.1' },
+    logLevel: 'error',
+  });
   browser = await chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     args: [
@@ -61,7 +66,8 @@ test('classifies the bundled photographs with both networks', async () => {
   await page.waitForSelector('#agreement:not([hidden])', { timeout: 120_000 });
   const cards = await page.locator('.result').count();
   expect(cards).toBeGreaterThanOrEqual(32);
-  const accuracy = async (row: string): Promise<number> => parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
+  const accuracy = async (row: string): Promise<number> =>
+    parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
   expect(await accuracy('float-row')).toBeGreaterThan(85);
   expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 12);
   expect(await page.locator('#ternary-row td').nth(2).innerText()).toMatch(/ ms$/);
@@ -89,7 +95,9 @@ test('takes an .onnx of the visitor, and says what is wrong with a bad one', asy
   await page.setInputFiles('#onnx-file', resolve(root, 'models/signs/signs.onnx'));
   await page.selectOption('#normalization', 'signed');
   await page.fill('#resize', '64');
-  const calibration = Array.from({ length: 8 }, (_, i) => resolve(root, `models/signs/calibration/0${i}.png`));
+  const calibration = Array.from({ length: 8 }, (_, i) =>
+    resolve(root, `models/signs/calibration/0${i}.png`),
+  );
   await page.setInputFiles('#calibration-files', calibration);
   await page.click('#quantize');
   await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });

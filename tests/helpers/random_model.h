@@ -119,11 +119,13 @@ class RandomModel {
                                static_cast<std::size_t>(scalesPerFilter(channels, taps, ternary.group_size));
     const int largest = random_.chance(30) ? 255 : random_.integer(1, 40);
     const int zeros = random_.integer(0, 90);
+    const int positive = random_.pick<int>({50, 50, 50, 0, 100});  // one sign makes the largest sums
     for (int p = random_.chance(25) ? 2 : 1; p > 0; --p) {
       TernaryPlane plane;
       for (int i = 0; i < filters * channels * taps; ++i) {
-        plane.codes.push_back(
-            static_cast<std::int8_t>(random_.chance(zeros) ? 0 : random_.integer(0, 1) * 2 - 1));
+        plane.codes.push_back(static_cast<std::int8_t>(random_.chance(zeros)      ? 0
+                                                       : random_.chance(positive) ? 1
+                                                                                  : -1));
       }
       plane.scales = random_.bytes(scales, largest);
       if (random_.chance(30)) plane.negative_scales = random_.bytes(scales, largest);

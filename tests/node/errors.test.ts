@@ -200,6 +200,15 @@ describe('options', () => {
   });
 });
 
+test('more than WebAssembly can hold is OUT_OF_MEMORY, and the model lives on', async () => {
+  const model = await loadModel(bytes);
+  // Never touched, so that no machine needs as much.
+  const huge = { data: new Uint8Array(2.5e9), width: 50_000, height: 50_000, channels: 1 as const };
+  expect((await errorOf(model.classify(huge))).code).toBe('OUT_OF_MEMORY');
+  expect((await model.classify(picturesOf('stop')[1]!))[0]!.label).toBe('stop');
+  model.dispose();
+});
+
 describe('networks', () => {
   test('bytes that are no ONNX', async () => {
     for (const given of [new Uint8Array(0), new Uint8Array(100).fill(8), onnx.slice(0, 1000), bytes]) {

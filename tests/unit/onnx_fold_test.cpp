@@ -45,6 +45,7 @@ TEST_SUITE("onnx_fold") {
     CHECK(slice(kMost, kLeast, -1, 4) == OnnxDims{3, 2, 1, 0});
     CHECK(slice(-1, -99, -2, 4) == OnnxDims{3, 1});
     CHECK(slice(3, 0, kLeast, 4) == OnnxDims{3});
+    CHECK(slice(-9, kLeast, -1, 4) == OnnxDims{0});
     CHECK(slice(3, 1, 1, 4).empty());
     CHECK(slice(4, 9, 1, 4).empty());
     CHECK(slice(0, 9, 1, 0).empty());

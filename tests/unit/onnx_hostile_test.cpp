@@ -41,11 +41,13 @@ bool endsCleanly(const std::string& bytes) {
   return result.ok() ? !result->nodes.empty() : !result.error().message.empty();
 }
 
-ErrorCode codeOf(const std::string& bytes) {
+Error errorOf(const std::string& bytes) {
   const Result<Graph> result = readOnnx(asBytes(bytes));
   REQUIRE_FALSE(result.ok());
-  return result.error().code;
+  return result.error();
 }
+
+ErrorCode codeOf(const std::string& bytes) { return errorOf(bytes).code; }
 
 class Random {
  public:
@@ -127,14 +129,20 @@ TEST_SUITE("onnx_hostile") {
     CHECK(codeOf(OnnxBuilder().output("x").bytes()) == ErrorCode::kBadOnnx);
   }
 
-  TEST_CASE("two graphs are not merged") { CHECK(codeOf(goodModel() + goodModel()) == ErrorCode::kBadOnnx); }
+  TEST_CASE("two graphs are not merged") {
+    const Error error = errorOf(goodModel() + goodModel());
+    CHECK(error.code == ErrorCode::kBadOnnx);
+    CHECK(error.message.find("two graphs") != std::string::npos);
+  }
 
   TEST_CASE("millions of empty messages are refused before they take memory") {
     std::string graph;
     for (int i = 0; i < 200000; ++i) graph += std::string("\x0A\x00", 2);
     std::string model;
     protozero::pbf_writer(model).add_message(7, graph);
-    CHECK(codeOf(model) == ErrorCode::kBadOnnx);
+    const Error error = errorOf(model);
+    CHECK(error.code == ErrorCode::kBadOnnx);
+    CHECK(error.message.find("far more nodes") != std::string::npos);
   }
 
   TEST_CASE("constants can't be made to grow without bound") {

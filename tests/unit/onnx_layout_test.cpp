@@ -110,6 +110,11 @@ TEST_SUITE("onnx_layout") {
     CHECK(error.code == ErrorCode::kUnsupportedOp);
     CHECK(contains(error.message, "Transpose 'to t'"));
 
+    OnnxBuilder sum;  // the shapes are equal, the places of their values are not
+    sum.input("x", {1, 2, 2, 2}).output("out").node("Flatten", {"y"}, {"out"}).node("Relu", {"x"}, {"r"});
+    transpose(sum, "r", "t", kLast).node("Add", {"x", "t"}, {"y"});
+    CHECK(mustFail(sum).code == ErrorCode::kUnsupportedOp);
+
     OnnxBuilder flat = channelsLast();
     transpose(flat.node("Relu", {"first"}, {"relu"}), "relu", "y", kLast);
     error = mustFail(flat);  // the output would be in another order
@@ -158,6 +163,12 @@ TEST_SUITE("onnx_layout") {
     model.input("x", {0, 4}).output("y").node("Reshape", {"x", "s"}, {"r"}).ints("s", {2, 2});
     model.node("MatMul", {"r", "w"}, {"y"}).floats("w", {2, 2}, ramp(4));
     CHECK(mustFail(model).code == ErrorCode::kBadShape);
+    OnnxBuilder bias;
+    bias.input("x", {0, 4}).output("y").node("Reshape", {"x", "s"}, {"r"}).ints("s", {2, 2});
+    bias.node("Add", {"r", "b"}, {"z"}).floats("b", {2}, ramp(2));
+    const Error error = mustFail(bias.node("Reshape", {"z", "t"}, {"y"}).ints("t", {1, 4}));
+    CHECK(error.code == ErrorCode::kBadShape);
+    CHECK(contains(error.message, "batch of 1"));
   }
 
   TEST_CASE("a fixed batch of any size is one image here") {

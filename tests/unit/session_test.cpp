@@ -195,6 +195,46 @@ TEST_SUITE("session") {
     }
   }
 
+  // Sums of a whole group far beyond 16 bits, which a kernel that adds 16-bit lanes must take in pieces.
+  TEST_CASE("large groups of large inputs do not overflow") {
+    QuantModel model;
+    model.nodes.push_back({"image", QInputOp{}, {}, {3, 4, 4}, {}});
+    const auto push = [&](int filters, Shape shape, bool ternary) {
+      const int channels = model.nodes.back().shape.channels;
+      const auto weights = static_cast<std::size_t>(filters * channels);
+      QConvOp conv;
+      if (ternary) {
+        conv.ternary.group_size = kWholeFilter;
+        conv.ternary.planes.push_back({std::vector<std::int8_t>(weights, 1), {}, {}});
+        conv.ternary.planes[0].scales.assign(static_cast<std::size_t>(filters), 200);
+      } else {
+        conv.int8.assign(weights, 127);
+      }
+      conv.bias.assign(static_cast<std::size_t>(filters), 1000);
+      conv.filter_scales.assign(static_cast<std::size_t>(filters), 1);
+      conv.pad_values.assign(static_cast<std::size_t>(channels), 0);
+      conv.output.factors.assign(static_cast<std::size_t>(filters), {1 << 30, 34});
+      shape.channels = filters;
+      const int from = static_cast<int>(model.nodes.size()) - 1;
+      model.nodes.push_back({"conv", conv, {from}, shape, {}});
+    };
+    push(300, {0, 4, 4}, false);
+    push(60, {0, 4, 4}, true);
+    model.nodes.push_back({"flat", QReshapeOp{}, {2}, {960, 1, 1}, {}});
+    push(20, {0, 1, 1}, true);
+    model.logit_scales.assign(20, 1);
+    model.logit_offsets.assign(20, 0);
+    const std::vector<std::uint8_t> image(48, 255);
+    const Integers expected = testing::referenceLogits(model, image);
+    CHECK(expected[0] == 1000 + 200 * 255 * 960);
+    for (const std::string& name : variantNames().at("ternary_conv")) {
+      CAPTURE(name);
+      const auto session = Session::create(model, {{{"ternary_conv", name}}});
+      if (session.ok()) CHECK(resultOf(**session, image) == expected);
+    }
+    CHECK(resultOf(*sessionOf(model), image) == expected);
+  }
+
   TEST_CASE("running allocates nothing") {
     for (const std::uint32_t seed : {3U, 14U, 15U, 92U}) {
       const QuantModel model = testing::randomModel(seed);

@@ -35,7 +35,10 @@ let ternary: Contender | undefined;
 let downloadUrl: string | undefined;
 
 function usesBundled(): boolean {
-  return element<HTMLInputElement>('model-card').querySelector<HTMLInputElement>('input[name=source]:checked')!.value === 'bundled';
+  return (
+    element<HTMLInputElement>('model-card').querySelector<HTMLInputElement>('input[name=source]:checked')!
+      .value === 'bundled'
+  );
 }
 
 async function readSource(): Promise<Source> {
@@ -89,7 +92,8 @@ function forgetModels(): void {
   float?.model.dispose();
   ternary?.model.dispose();
   float = ternary = undefined;
-  for (const id of ['summary', 'download', 'totals', 'agreement', 'quantize-error', 'classify-error']) show(id, false);
+  for (const id of ['summary', 'download', 'totals', 'agreement', 'quantize-error', 'classify-error'])
+    show(id, false);
   element('results').replaceChildren();
   element<HTMLButtonElement>('classify').disabled = true;
 }
@@ -133,7 +137,9 @@ async function runQuantize(): Promise<void> {
     float = { name: 'float', model: floatModel, bytes: source.bytes.byteLength };
     showSummary(source.bytes.byteLength, bytes.byteLength, report.total as unknown as Record<string, number>);
     if (downloadUrl) URL.revokeObjectURL(downloadUrl);
-    downloadUrl = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' }));
+    downloadUrl = URL.createObjectURL(
+      new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' }),
+    );
     const link = element<HTMLAnchorElement>('download');
     link.href = downloadUrl;
     link.download = `${usesBundled() ? 'signs' : ownModel!.name.replace(/\.onnx$/i, '')}.trefoil`;
@@ -185,8 +191,10 @@ function sourceChanged(): void {
   forgetModels();
 }
 
-element('bundled-note').textContent = `${signs.labels.length} classes, 64 × 64 pixels, bundled with this page`;
-for (const radio of document.querySelectorAll('input[name=source]')) radio.addEventListener('change', sourceChanged);
+element('bundled-note').textContent =
+  `${signs.labels.length} classes, 64 × 64 pixels, bundled with this page`;
+for (const radio of document.querySelectorAll('input[name=source]'))
+  radio.addEventListener('change', sourceChanged);
 document.querySelector('input[name=source][value=file]')!.addEventListener('click', () => {
   if (!ownModel) element('onnx-file').click();
 });

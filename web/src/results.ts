@@ -3,7 +3,10 @@ import type { LabelledImage } from './bundled.js';
 import { element, formatBytes, formatMilliseconds, median, show } from './ui.js';
 
 export interface Classifier {
-  classify(image: ImageData, options?: { topK?: number }): Promise<{ label: string; score: number; index: number }[]>;
+  classify(
+    image: ImageData,
+    options?: { topK?: number },
+  ): Promise<{ label: string; score: number; index: number }[]>;
   dispose(): void;
 }
 
@@ -55,7 +58,13 @@ function answerHtml(name: string, answer: Answer, truth?: string): HTMLElement {
   return div;
 }
 
-function fillRow(id: string, contender: Contender, correct: number | undefined, count: number, times: number[]): void {
+function fillRow(
+  id: string,
+  contender: Contender,
+  correct: number | undefined,
+  count: number,
+  times: number[],
+): void {
   const top1 = correct === undefined ? '' : `${((100 * correct) / count).toFixed(1)}%`;
   const cells = [contender.name, formatBytes(contender.bytes), top1, formatMilliseconds(median(times))];
   const row = element(id);
@@ -99,7 +108,12 @@ export async function compare(images: LabelledImage[], float: Contender, ternary
     const truth = document.createElement('div');
     truth.className = 'truth';
     truth.textContent = label ?? `Image ${i + 1}`;
-    card.append(picture, truth, answerHtml('float', floatAnswer, label), answerHtml('ternary', ternaryAnswer, label));
+    card.append(
+      picture,
+      truth,
+      answerHtml('float', floatAnswer, label),
+      answerHtml('ternary', ternaryAnswer, label),
+    );
     grid.append(card);
   }
   fillRow('float-row', float, labelled ? floatCorrect : undefined, images.length, times[0]);

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The command `trefoil`.
 //
 // Exit codes: 0 done; 1 something failed at work; 2 the command line is wrong; 130 and 143 ended by SIGINT and SIGTERM.

@@ -38,7 +38,7 @@ struct Segments {
 };
 
 // What the runs need to know of the weights.
-struct Header {
+struct alignas(16) Header {
   std::int32_t group_size;
   std::int32_t passes;
 };

@@ -67,7 +67,7 @@ class GroupRun {
       : task_(task),
         layout_(layout),
         packed_(packed),
-        mode_(reinterpret_cast<const G4Header*>(packed.data())->mode),
+        mode_(g4Mode(packed)),
         group_(group),
         source_(source),
         channel_stride_(g4ChannelStride(task, layout)),
@@ -125,7 +125,7 @@ class GroupRun {
     const std::size_t stride = filterStride(layout_);
     std::int32_t* row = accumulators_;
     if (kept) row += static_cast<std::size_t>(tile.row % layout_.ring) * filters * stride;
-    const std::uint32_t* words = g4List(packed_, listIndex(layout_, task_, group_, block, r));
+    const std::uint32_t* words = g4List(packed_, g4ListIndex(layout_, task_, group_, block, r));
     for (int filter = 0; filter < filters; filter += kFiltersAtOnce) {
       const int count = std::min(kFiltersAtOnce, filters - filter);
       std::int32_t* accumulators = kept ? row + filter * stride : row;

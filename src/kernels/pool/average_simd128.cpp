@@ -1,28 +1,19 @@
-// Pools are separable: the window's rows are combined into one row of scratch, vector by vector, then its
-// columns.
+// Sums are separable: the window's rows are added into one row of scratch, then its columns, eight results at
+// a time where the whole window lies inside the image; all of them then share one factor.
 #include <algorithm>
 #include <cstring>
 
 #include "base/simd.h"
 #include "kernels/pool/pool.h"
+#include "kernels/requantize.h"
 
 namespace trefoil {
 namespace {
 
-// 257 rows of 255 still fit 16 bits.
-constexpr int kMaxRowsIn16Bits = 257;
+// Pixels whose sum still fits 16 bits.
+constexpr int kMaxPixelsIn16Bits = 257;
 
-// dest[0..width - 1] = max of `count` rows, `step` bytes apart. Reads and writes whole vectors.
-void maxOfRows(const std::uint8_t* row, int count, std::size_t step, int width, std::uint8_t* dest) {
-  for (int x = 0; x < width; x += 16) {
-    v128_t largest = wasm_v128_load(row + x);
-    const std::uint8_t* from = row + x;
-    for (int r = 1; r < count; ++r) largest = wasm_u8x16_max(largest, wasm_v128_load(from += step));
-    wasm_v128_store(dest + x, largest);
-  }
-}
-
-// dest[0..width - 1] = sum of `count` rows as 16 bits. Reads and writes whole vectors.
+// dest[0..width - 1] = sum of `count` rows, `step` bytes apart. Reads and writes whole vectors.
 void sumOfRows(const std::uint8_t* row, int count, std::size_t step, int width, std::uint16_t* dest) {
   for (int x = 0; x < width; x += 16) {
     v128_t low = wasm_i16x8_splat(0);
@@ -35,40 +26,6 @@ void sumOfRows(const std::uint8_t* row, int count, std::size_t step, int width, 
     }
     wasm_v128_store(dest + x, low);
     wasm_v128_store(dest + x + 8, high);
-  }
-}
-
-v128_t maxOfTaps(const std::uint8_t* from, int kernel, int dilation) {
-  v128_t largest = wasm_v128_load(from);
-  for (int s = 1; s < kernel; ++s) largest = wasm_u8x16_max(largest, wasm_v128_load(from += dilation));
-  return largest;
-}
-
-// Maxima of windows along a row that has its padding. Columns that no stride-1 or stride-2 vector covers go
-// one by one.
-void maxAlongRow(const Window& w, const std::uint8_t* row, int width, std::uint8_t* out) {
-  if (w.stride_w > 2) {
-    for (int x = 0; x < width; ++x) {
-      std::uint8_t largest = 0;
-      for (int s = 0; s < w.kernel_w; ++s)
-        largest = std::max(largest, row[x * w.stride_w + s * w.dilation_w]);
-      out[x] = largest;
-    }
-    return;
-  }
-  for (int x = 0; x < width; x += 16) {
-    v128_t largest = maxOfTaps(row + x * w.stride_w, w.kernel_w, w.dilation_w);
-    if (w.stride_w == 2) {
-      const v128_t more = maxOfTaps(row + x * 2 + 16, w.kernel_w, w.dilation_w);
-      largest = wasm_i8x16_shuffle(largest, more, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    }
-    if (width - x >= 16) {
-      wasm_v128_store(out + x, largest);
-    } else {
-      std::uint8_t bytes[16];
-      wasm_v128_store(bytes, largest);
-      std::memcpy(out + x, bytes, static_cast<std::size_t>(width - x));
-    }
   }
 }
 
@@ -105,30 +62,47 @@ void storeAverage(const PoolTask& task, std::int32_t sum, int pixels, int channe
   }
 }
 
-}  // namespace
+v128_t sumOfTaps(const std::uint16_t* from, int kernel, int dilation) {
+  v128_t sum = wasm_v128_load(from);
+  for (int s = 1; s < kernel; ++s) sum = wasm_i16x8_add(sum, wasm_v128_load(from += dilation));
+  return sum;
+}
 
-void maxPoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch) {
+// Averages of `count` whole windows of `pixels` pixels each, from the first one's leftmost column on. Strides
+// 1 and 2.
+void averageAlongRow(const PoolTask& task, const std::uint16_t* sums, int count, int pixels,
+                     std::uint8_t* out) {
   const Window& w = task.window;
-  const auto in_width = static_cast<std::size_t>(task.in.width);
-  const std::size_t row_bytes = poolScratchBytes(task);
-  std::memset(scratch, 0, row_bytes);  // the padding to the left; 0 never wins
-  std::uint8_t* const image = scratch + w.pad_left;
-  for (int c = 0; c < task.out.channels; ++c) {
-    const std::uint8_t* plane = in + static_cast<std::size_t>(c) * planeStride(task.in);
-    std::uint8_t* target =
-        static_cast<std::uint8_t*>(out) + static_cast<std::size_t>(c) * planeStride(task.out);
-    for (int y = 0; y < task.out.height; ++y, target += task.out.width) {
-      const int top = y * w.stride_h - w.pad_top;
-      const Taps rows = tapsInside(top, w.kernel_h, w.dilation_h, task.in.height);
-      const std::uint8_t* first =
-          plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
-      maxOfRows(first, rows.count(), static_cast<std::size_t>(w.dilation_h) * in_width, task.in.width, image);
-      // What the last vector held beyond the row is no padding.
-      std::memset(image + in_width, 0, static_cast<std::size_t>(w.pad_right) + 16);
-      maxAlongRow(w, scratch, task.out.width, target);
+  Requantizer::Room room;
+  const Requantizer requantizer(task.factor(pixels), task.zero_point, task.low, task.high, room);
+  const v128_t zero_points = wasm_i32x4_splat(pixels * task.input_zero_point);
+  for (int x = 0; x < count; x += 8) {
+    v128_t sum = sumOfTaps(sums + x * w.stride_w, w.kernel_w, w.dilation_w);
+    if (w.stride_w == 2) {
+      const v128_t more = sumOfTaps(sums + x * 2 + 8, w.kernel_w, w.dilation_w);
+      sum = wasm_i16x8_shuffle(sum, more, 0, 2, 4, 6, 8, 10, 12, 14);
     }
+    const v128_t q = requantizer.apply(wasm_i32x4_sub(wasm_u32x4_extend_low_u16x8(sum), zero_points),
+                                       wasm_i32x4_sub(wasm_u32x4_extend_high_u16x8(sum), zero_points));
+    std::uint8_t bytes[16];
+    wasm_v128_store(bytes, wasm_u8x16_narrow_i16x8(q, q));
+    copyFew(out + x, bytes, std::min(8, count - x));
   }
 }
+
+// Outputs [begin, end) of a row whose windows lie inside the image from left to right.
+struct Inner {
+  int begin, end;
+};
+Inner innerColumns(const PoolTask& task) {
+  const Window& w = task.window;
+  const int begin = std::min((w.pad_left + w.stride_w - 1) / w.stride_w, task.out.width);
+  const int last_start = task.in.width - (w.kernel_w - 1) * w.dilation_w - 1 + w.pad_left;
+  const int end = last_start < 0 ? 0 : last_start / w.stride_w + 1;
+  return {begin, std::clamp(end, begin, task.out.width)};
+}
+
+}  // namespace
 
 void averagePoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch) {
   const Window& w = task.window;
@@ -139,27 +113,39 @@ void averagePoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out,
     }
     return;
   }
-  if (std::min(w.kernel_h, task.in.height) > kMaxRowsIn16Bits)
+  const std::int64_t area = std::int64_t{w.kernel_h} * w.kernel_w;
+  if (std::min(w.kernel_h, task.in.height) > kMaxPixelsIn16Bits) {
     return averagePoolScalar(task, in, out, scratch);
+  }
 
+  const bool fast = !task.accumulators && w.stride_w <= 2 && area <= kMaxPixelsIn16Bits;
+  const Inner inner = fast ? innerColumns(task) : Inner{task.out.width, task.out.width};
   const auto in_width = static_cast<std::size_t>(task.in.width);
   auto* sums = reinterpret_cast<std::uint16_t*>(scratch);
   for (int c = 0; c < task.out.channels; ++c) {
     const std::uint8_t* plane = in + static_cast<std::size_t>(c) * planeStride(task.in);
-    std::size_t index = 0;
     for (int y = 0; y < task.out.height; ++y) {
       const int top = y * w.stride_h - w.pad_top;
       const Taps rows = tapsInside(top, w.kernel_h, w.dilation_h, task.in.height);
       const std::uint8_t* first =
           plane + static_cast<std::size_t>(top + rows.begin * w.dilation_h) * in_width;
       sumOfRows(first, rows.count(), static_cast<std::size_t>(w.dilation_h) * in_width, task.in.width, sums);
-      for (int x = 0; x < task.out.width; ++x) {
+      const std::size_t row = static_cast<std::size_t>(y) * static_cast<std::size_t>(task.out.width);
+      const auto one = [&](int x) {
         const int left = x * w.stride_w - w.pad_left;
         const Taps columns = tapsInside(left, w.kernel_w, w.dilation_w, task.in.width);
         std::int32_t sum = 0;
         for (int s = columns.begin; s < columns.end; ++s) sum += sums[left + s * w.dilation_w];
-        storeAverage(task, sum, rows.count() * columns.count(), c, index++, out);
+        storeAverage(task, sum, rows.count() * columns.count(), c, row + static_cast<std::size_t>(x), out);
+      };
+      for (int x = 0; x < inner.begin; ++x) one(x);
+      if (inner.end > inner.begin) {
+        std::uint8_t* target = static_cast<std::uint8_t*>(out) +
+                               static_cast<std::size_t>(c) * planeStride(task.out) + row + inner.begin;
+        averageAlongRow(task, sums + inner.begin * w.stride_w - w.pad_left, inner.end - inner.begin,
+                        rows.count() * w.kernel_w, target);
       }
+      for (int x = inner.end; x < task.out.width; ++x) one(x);
     }
   }
 }
