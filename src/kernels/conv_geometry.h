@@ -8,8 +8,8 @@
 
 namespace trefoil {
 
-// The outputs [begin, end) of one row (or column) whose input index, output * stride + offset, lies within the image;
-// all others read padding.
+// The outputs [begin, end) of one row (or column) whose input index, output * stride + offset, lies within
+// the image; all others read padding.
 struct TapRange {
   int begin, end;
 };
@@ -27,8 +27,8 @@ inline bool isPointwise(const ConvTask& task) {
          w.pad_left == 0 && task.in.height == task.out.height && task.in.width == task.out.width;
 }
 
-// True where a padded copy of one group's input, as the SIMD kernels make it, is of a reasonable size. It isn't for, say,
-// one pixel within a million rows of padding; the scalar kernel needs no copy.
+// True where a padded copy of one group's input, as the SIMD kernels make it, is of a reasonable size. It
+// isn't for, say, one pixel within a million rows of padding; the scalar kernel needs no copy.
 inline bool paddedCopyIsSmall(const ConvTask& task) {
   const Window& w = task.window;
   const auto extent = [](std::int64_t out, std::int64_t stride, std::int64_t kernel, std::int64_t dilation) {

@@ -1,5 +1,6 @@
-// Copies of input planes with their padding, split into phases (rows and columns modulo the strides), so that one kernel
-// tap's inputs lie at a constant distance from their outputs and neighbouring outputs read neighbouring bytes.
+// Copies of input planes with their padding, split into phases (rows and columns modulo the strides), so that
+// one kernel tap's inputs lie at a constant distance from their outputs and neighbouring outputs read
+// neighbouring bytes.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ class PaddedPlanes {
         stride_w_(task.window.stride_w),
         dilation_h_(task.window.dilation_h),
         dilation_w_(task.window.dilation_w) {
-    const int reach_y = (task.window.kernel_h - 1) * dilation_h_, reach_x = (task.window.kernel_w - 1) * dilation_w_;
+    const int reach_y = (task.window.kernel_h - 1) * dilation_h_,
+              reach_x = (task.window.kernel_w - 1) * dilation_w_;
     phases_y_ = std::min(stride_h_, reach_y + 1);
     phases_x_ = std::min(stride_w_, reach_x + 1);
     rows_ = task.out.height + reach_y / stride_h_;

@@ -1,4 +1,5 @@
-// The last step of every convolution: int32 accumulators to u8, bit for bit as requantize() in base/fixed_point.h.
+// The last step of every convolution: int32 accumulators to u8, bit for bit as requantize() in
+// base/fixed_point.h.
 #pragma once
 
 #include <algorithm>
@@ -20,12 +21,13 @@ inline bool requantizerSupports(std::span<const FixedPoint> factors) {
 // One filter's factor and clamp, ready for vectors of accumulators.
 //
 // Only the upper half of the 64-bit product is needed: with a shift of 32 + s, floor(x / 2^(32+s)) equals
-// floor(floor(x / 2^32) / 2^s), and picking upper halves is one shuffle. For s > 0 the rounding term is a multiple of
-// 2^32 and can be added to the upper half as well; the shifts 31 and 32 (factors of a quarter and more) need it earlier.
+// floor(floor(x / 2^32) / 2^s), and picking upper halves is one shuffle. For s > 0 the rounding term is a
+// multiple of 2^32 and can be added to the upper half as well; the shifts 31 and 32 (factors of a quarter and
+// more) need it earlier.
 class Requantizer {
  public:
-  // Memory for the multiplier, which must outlive the Requantizer. Were it a plain splat, clang would turn the
-  // widening multiplications into full 64-bit ones, which cost three times as much.
+  // Memory for the multiplier, which must outlive the Requantizer. Were it a plain splat, clang would turn
+  // the widening multiplications into full 64-bit ones, which cost three times as much.
   struct Room {
     alignas(16) std::int32_t multiplier[4];
   };
@@ -40,8 +42,8 @@ class Requantizer {
     for (std::int32_t& lane : room.multiplier) lane = factor.multiplier;
   }
 
-  // Eight accumulators to eight values 0..255 in i16 lanes. Saturating to 16 bits before the zero point is added is
-  // harmless, because the clamp's range is within 0..255.
+  // Eight accumulators to eight values 0..255 in i16 lanes. Saturating to 16 bits before the zero point is
+  // added is harmless, because the clamp's range is within 0..255.
   TREFOIL_INLINE v128_t apply(v128_t a, v128_t b) const {
     asm volatile("" ::"r"(multiplier_) : "memory");  // hides that all four numbers are equal
     const v128_t multiplier = wasm_v128_load(multiplier_);
@@ -54,7 +56,8 @@ class Requantizer {
     v128_t even = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier);
     v128_t odd = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
     if (shift_ > 32) [[likely]] {
-      return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7), rounding_), shift_ - 32);
+      return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7), rounding_),
+                            shift_ - 32);
     }
     const v128_t half = wasm_i64x2_splat(std::int64_t{1} << (shift_ - 1));
     even = wasm_i64x2_shl(wasm_i64x2_add(even, half), 32 - shift_);

@@ -213,7 +213,7 @@ Result<Dims> Importer::requiredParameter(const WireNode& node, std::string_view 
 }
 
 std::string Importer::uniqueName(const WireNode& node, std::string_view suffix) {
-  const std::string name = cleanName(nodeName(node)) + std::string(suffix);
+  std::string name = cleanName(nodeName(node)) + std::string(suffix);
   int& tried = used_names_[name];
   if (++tried == 1) return name;
   for (;; ++tried) {

@@ -45,7 +45,7 @@ enum class AxisRule {
 class Importer {
  public:
   Importer(const WireModel& model, const Names& names, Budget budget)
-      : model_(model), names_(names), budget_(std::move(budget)) {}
+      : model_(model), names_(names), budget_(budget) {}
 
   // Makes node 0. `dims` includes the batch; with rows_first the ONNX tensor is N, H, W, C.
   void addInput(std::string_view name, const Dims& dims, const Shape& shape, bool channels_last);

@@ -1,9 +1,10 @@
-// Times every convolution kernel on the layer shapes of ResNet-50 and MobileNet v2, after checking its bytes against
-// the scalar kernel's.
+// Times every convolution kernel on the layer shapes of ResNet-50 and MobileNet v2, after checking its bytes
+// against the scalar kernel's.
 //
 //   kernel_bench [part of a line] [milliseconds a measurement]
 //
-// A line is "<layer> <weights> <variant>"; GMAC/s are those of the dense layer, from the fastest run. Under Node, pass
+// A line is "<layer> <weights> <variant>"; GMAC/s are those of the dense layer, from the fastest run. Under
+// Node, pass
 // --no-liftoff so that the baseline compiler's code is not what is timed.
 #include <chrono>
 #include <cstdio>
@@ -26,22 +27,22 @@ struct Layer {
 
 // The input's size; padding keeps it. `1x1` layers of size 1 are fully connected.
 constexpr Layer kTernaryLayers[] = {
-    {"64-64 1x1@56", 64, 64, 56, 1, 1, 1},      {"64 3x3@56", 64, 64, 56, 3, 1, 1},
-    {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},    {"64-256 1x1@56", 64, 256, 56, 1, 1, 1},
-    {"128 3x3@28", 128, 128, 28, 3, 1, 1},      {"512-128 1x1@28", 512, 128, 28, 1, 1, 1},
-    {"128-512 1x1@28", 128, 512, 28, 1, 1, 1},  {"256 3x3@14", 256, 256, 14, 3, 1, 1},
+    {"64-64 1x1@56", 64, 64, 56, 1, 1, 1},       {"64 3x3@56", 64, 64, 56, 3, 1, 1},
+    {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},     {"64-256 1x1@56", 64, 256, 56, 1, 1, 1},
+    {"128 3x3@28", 128, 128, 28, 3, 1, 1},       {"512-128 1x1@28", 512, 128, 28, 1, 1, 1},
+    {"128-512 1x1@28", 128, 512, 28, 1, 1, 1},   {"256 3x3@14", 256, 256, 14, 3, 1, 1},
     {"1024-256 1x1@14", 1024, 256, 14, 1, 1, 1}, {"256-1024 1x1@14", 256, 1024, 14, 1, 1, 1},
-    {"512 3x3@7", 512, 512, 7, 3, 1, 1},        {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
-    {"512-2048 1x1@7", 512, 2048, 7, 1, 1, 1},  {"128 3x3@56/2", 128, 128, 56, 3, 2, 1},
+    {"512 3x3@7", 512, 512, 7, 3, 1, 1},         {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
+    {"512-2048 1x1@7", 512, 2048, 7, 1, 1, 1},   {"128 3x3@56/2", 128, 128, 56, 3, 2, 1},
     {"256-512 1x1@56/2", 256, 512, 56, 1, 2, 1}, {"2048-1000 1x1@1", 2048, 1000, 1, 1, 1, 1},
     {"4096-4096 1x1@1", 4096, 4096, 1, 1, 1, 1}, {"96-24 1x1@56", 96, 24, 56, 1, 1, 1},
     {"32 dw 3x3@112", 32, 32, 112, 3, 1, 32},
 };
 constexpr Layer kInt8Layers[] = {
-    {"3-64 7x7@224/2", 3, 64, 224, 7, 2, 1},  {"3-32 3x3@224/2", 3, 32, 224, 3, 2, 1},
-    {"64 3x3@56", 64, 64, 56, 3, 1, 1},       {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},
-    {"512 3x3@7", 512, 512, 7, 3, 1, 1},      {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
-    {"32 dw 3x3@112", 32, 32, 112, 3, 1, 32}, {"144 dw 3x3@56/2", 144, 144, 56, 3, 2, 144},
+    {"3-64 7x7@224/2", 3, 64, 224, 7, 2, 1},    {"3-32 3x3@224/2", 3, 32, 224, 3, 2, 1},
+    {"64 3x3@56", 64, 64, 56, 3, 1, 1},         {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},
+    {"512 3x3@7", 512, 512, 7, 3, 1, 1},        {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
+    {"32 dw 3x3@112", 32, 32, 112, 3, 1, 32},   {"144 dw 3x3@56/2", 144, 144, 56, 3, 2, 144},
     {"576 dw 3x3@14", 576, 576, 14, 3, 1, 576}, {"2048-1000 1x1@1", 2048, 1000, 1, 1, 1, 1},
 };
 
@@ -60,7 +61,8 @@ struct Recipe {
   int group_size;
   int levels;  // different scales of a filter, 0: any
 };
-constexpr Recipe kRecipes[] = {{"N=4", 4, 0}, {"N=4,4-levels", 4, 4}, {"N=8", 8, 0}, {"N=64", 64, 0}, {"N=filter", kWholeFilter, 0}};
+constexpr Recipe kRecipes[] = {
+    {"N=4", 4, 0}, {"N=4,4-levels", 4, 4}, {"N=8", 8, 0}, {"N=64", 64, 0}, {"N=filter", kWholeFilter, 0}};
 
 TernaryWeights makeTernary(const Layer& layer, const Recipe& recipe, Random& random) {
   const int channels = layer.channels / layer.groups, taps = layer.kernel * layer.kernel;
@@ -71,10 +73,12 @@ TernaryWeights makeTernary(const Layer& layer, const Recipe& recipe, Random& ran
     const std::uint32_t bits = random();
     code = static_cast<std::int8_t>(bits & 1 ? (bits & 2 ? 1 : -1) : 0);
   }
-  plane.scales.resize(static_cast<std::size_t>(layer.filters) * scalesPerFilter(channels, taps, recipe.group_size));
+  plane.scales.resize(static_cast<std::size_t>(layer.filters) *
+                      scalesPerFilter(channels, taps, recipe.group_size));
   for (auto& scale : plane.scales) {
     const std::uint32_t r = random();
-    scale = static_cast<std::uint8_t>(recipe.levels ? 40 * (1 + static_cast<int>(r % recipe.levels)) : 20 + r % 200);
+    scale = static_cast<std::uint8_t>(recipe.levels ? 40 * (1 + static_cast<int>(r % recipe.levels))
+                                                    : 20 + r % 200);
   }
   return weights;
 }
@@ -89,7 +93,9 @@ class Bench {
   bool failed() const { return failed_; }
 
  private:
-  bool wanted(const std::string& line) const { return filter_.empty() || line.find(filter_) != std::string::npos; }
+  bool wanted(const std::string& line) const {
+    return filter_.empty() || line.find(filter_) != std::string::npos;
+  }
 
   std::string filter_;
   double milliseconds_;
@@ -97,8 +103,8 @@ class Bench {
 };
 
 template <typename Variant, typename Weights>
-double fastestRun(const Variant& variant, const ConvTask& task, const Weights& weights, const AlignedBuffer& input,
-                  AlignedBuffer& output, double milliseconds) {
+double fastestRun(const Variant& variant, const ConvTask& task, const Weights& weights,
+                  const AlignedBuffer& input, AlignedBuffer& output, double milliseconds) {
   const AlignedBuffer packed = variant.pack(task, weights);
   AlignedBuffer scratch(variant.scratchBytes(task));
   double best = 1e9, total = 0;

@@ -15,18 +15,26 @@ using namespace conv_cases;
 
 enum class Values { kRandom, kZero, kLargest, kSmallest };
 
-std::vector<std::string_view> checkAll(const Geometry& geometry, Values values, Inputs inputs, bool accumulators,
-                                       std::uint32_t seed) {
+std::vector<std::string_view> checkAll(const Geometry& geometry, Values values, Inputs inputs,
+                                       bool accumulators, std::uint32_t seed) {
   Random random(seed);
   const Case c(geometry, inputs, accumulators, random);
   const int channels = c.task.channelsPerGroup();
   std::vector<std::int8_t> weights(static_cast<std::size_t>(geometry.filters) * c.task.taps() * channels);
   for (auto& weight : weights) {
     switch (values) {
-      case Values::kRandom: weight = static_cast<std::int8_t>(random.range(-128, 127)); break;
-      case Values::kZero: weight = 0; break;
-      case Values::kLargest: weight = 127; break;
-      case Values::kSmallest: weight = -128; break;
+      case Values::kRandom:
+        weight = static_cast<std::int8_t>(random.range(-128, 127));
+        break;
+      case Values::kZero:
+        weight = 0;
+        break;
+      case Values::kLargest:
+        weight = 127;
+        break;
+      case Values::kSmallest:
+        weight = -128;
+        break;
     }
   }
   const auto expected = c.expected([&](int k, int r, int s, int channel) {
@@ -62,7 +70,8 @@ TEST_CASE("awkward sizes") {
   std::uint32_t seed = 1;
   for (const Geometry& geometry : awkwardGeometries()) {
     for (const bool accumulators : {false, true}) {
-      for (const auto name : checkAll(geometry, Values::kRandom, Inputs::kRandom, accumulators, seed++)) ++runs[name];
+      for (const auto name : checkAll(geometry, Values::kRandom, Inputs::kRandom, accumulators, seed++))
+        ++runs[name];
     }
   }
   for (const auto& variant : int8ConvVariants()) {
@@ -81,10 +90,8 @@ TEST_CASE("random layers") {
 TEST_CASE("extreme sums") {
   const Window same{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
   std::uint32_t seed = 5000;
-  for (const Geometry& geometry : std::initializer_list<Geometry>{{{300, 3, 3}, 5, {}},
-                                                                  {{2000, 1, 1}, 6, {}},
-                                                                  {{20, 9, 9}, 5, same},
-                                                                  {{9, 9, 9}, 9, same, 9}}) {
+  for (const Geometry& geometry : std::initializer_list<Geometry>{
+           {{300, 3, 3}, 5, {}}, {{2000, 1, 1}, 6, {}}, {{20, 9, 9}, 5, same}, {{9, 9, 9}, 9, same, 9}}) {
     for (const Values values : {Values::kZero, Values::kLargest, Values::kSmallest}) {
       checkAll(geometry, values, Inputs::kLargest, true, seed++);
       checkAll(geometry, values, Inputs::kLargest, false, seed++);

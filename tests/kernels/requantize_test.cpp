@@ -12,16 +12,19 @@ namespace {
 
 using namespace trefoil;
 
-constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max(), kLeast = std::numeric_limits<std::int32_t>::min();
+constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max(),
+                       kLeast = std::numeric_limits<std::int32_t>::min();
 
 std::int64_t floorDivide(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
 
 // Extremes, and values around those at which the result steps.
 std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
-  std::vector<std::int32_t> values = {kLeast, kLeast + 1, -65536, -32769, -32768, -1, 0, 1, 32767, 32768, 65535, 65536, kMost - 1, kMost};
+  std::vector<std::int32_t> values = {kLeast, kLeast + 1, -65536, -32769, -32768, -1,        0,
+                                      1,      32767,      32768,  65535,  65536,  kMost - 1, kMost};
   for (int result = -300; result <= 300; result += 7) {
     if (factor.multiplier == 0) break;
-    const long double at = (result - 0.5L) * static_cast<long double>(std::int64_t{1} << factor.shift) / factor.multiplier;
+    const long double at =
+        (result - 0.5L) * static_cast<long double>(std::int64_t{1} << factor.shift) / factor.multiplier;
     for (int off = -2; off <= 2; ++off) {
       const long double value = at + off;
       if (value > kLeast && value < kMost) values.push_back(static_cast<std::int32_t>(value));
@@ -35,7 +38,8 @@ std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
 
 TEST_CASE("vectors round like the definition, for every shift") {
   for (int shift = kMinShift; shift <= kMaxShift; ++shift) {
-    for (const std::int32_t multiplier : {0, 1, 3, 1 << 30, (1 << 30) + 12345, 1518500249, kMost - 1, kMost}) {
+    for (const std::int32_t multiplier :
+         {0, 1, 3, 1 << 30, (1 << 30) + 12345, 1518500249, kMost - 1, kMost}) {
       const FixedPoint factor{multiplier, static_cast<std::uint8_t>(shift)};
       const std::vector<std::int32_t> values = interestingAccumulators(factor);
       const int clamps[][3] = {{0, 0, 255}, {255, 0, 255}, {128, 3, 250}, {7, 7, 15}, {0, 255, 255}};
@@ -45,7 +49,8 @@ TEST_CASE("vectors round like the definition, for every shift") {
         const Requantizer requantizer(factor, zero_point, low, high, room);
         for (std::size_t i = 0; i < values.size(); i += 8) {
           std::int16_t lanes[8];
-          wasm_v128_store(lanes, requantizer.apply(wasm_v128_load(&values[i]), wasm_v128_load(&values[i + 4])));
+          wasm_v128_store(lanes,
+                          requantizer.apply(wasm_v128_load(&values[i]), wasm_v128_load(&values[i + 4])));
           for (std::size_t lane = 0; lane < 8; ++lane) {
             const std::int32_t accumulator = values[i + lane];
             const int expected = requantize(accumulator, factor, zero_point, low, high);

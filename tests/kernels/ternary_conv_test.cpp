@@ -51,23 +51,41 @@ TernaryWeights makeWeights(const ConvTask& task, const Recipe& recipe, Random& r
     plane.codes.resize(static_cast<std::size_t>(task.out.channels) * task.taps() * channels);
     for (auto& code : plane.codes) {
       switch (recipe.codes) {
-        case Codes::kRandom: code = static_cast<std::int8_t>(random.range(-1, 1)); break;
-        case Codes::kSparse: code = static_cast<std::int8_t>(random.chance(5) ? random.range(-1, 1) : 0); break;
-        case Codes::kZero: code = 0; break;
-        case Codes::kPlus: code = 1; break;
-        case Codes::kMinus: code = -1; break;
+        case Codes::kRandom:
+          code = static_cast<std::int8_t>(random.range(-1, 1));
+          break;
+        case Codes::kSparse:
+          code = static_cast<std::int8_t>(random.chance(5) ? random.range(-1, 1) : 0);
+          break;
+        case Codes::kZero:
+          code = 0;
+          break;
+        case Codes::kPlus:
+          code = 1;
+          break;
+        case Codes::kMinus:
+          code = -1;
+          break;
       }
     }
-    const std::size_t scales =
-        static_cast<std::size_t>(task.out.channels) * scalesPerFilter(channels, task.taps(), recipe.group_size);
+    const std::size_t scales = static_cast<std::size_t>(task.out.channels) *
+                               scalesPerFilter(channels, task.taps(), recipe.group_size);
     const auto fill = [&](std::vector<std::uint8_t>& to) {
       to.resize(scales);
       for (auto& scale : to) {
         switch (recipe.scales) {
-          case Scales::kRandom: scale = static_cast<std::uint8_t>(random.range(0, 255)); break;
-          case Scales::kFewLevels: scale = static_cast<std::uint8_t>(85 * random.range(0, 3)); break;
-          case Scales::kLargest: scale = 255; break;
-          case Scales::kZero: scale = 0; break;
+          case Scales::kRandom:
+            scale = static_cast<std::uint8_t>(random.range(0, 255));
+            break;
+          case Scales::kFewLevels:
+            scale = static_cast<std::uint8_t>(85 * random.range(0, 3));
+            break;
+          case Scales::kLargest:
+            scale = 255;
+            break;
+          case Scales::kZero:
+            scale = 0;
+            break;
         }
       }
     };
@@ -87,8 +105,9 @@ std::vector<std::string_view> checkAll(const Geometry& geometry, const Recipe& r
   const auto expected = c.expected([&](int k, int r, int s, int channel) {
     const int tap = r * c.task.window.kernel_w + s;
     const std::size_t code_at = (static_cast<std::size_t>(k) * taps + tap) * channels + channel;
-    const std::size_t scale_at = static_cast<std::size_t>(k) * scalesPerFilter(channels, taps, recipe.group_size) +
-                                 scaleIndex(channel, tap, channels, recipe.group_size);
+    const std::size_t scale_at =
+        static_cast<std::size_t>(k) * scalesPerFilter(channels, taps, recipe.group_size) +
+        scaleIndex(channel, tap, channels, recipe.group_size);
     int weight = 0;
     for (const TernaryPlane& plane : weights.planes) {
       const int code = plane.codes[code_at];
@@ -143,16 +162,18 @@ TEST_CASE("random layers") {
   for (std::uint32_t seed = 1000; seed < 1250; ++seed) {
     const Geometry geometry = randomGeometry(random);
     const Recipe recipe = randomRecipe(random);
-    checkAll(geometry, recipe, random.chance(85) ? Inputs::kRandom : Inputs::kLargest, random.chance(20), seed);
+    checkAll(geometry, recipe, random.chance(85) ? Inputs::kRandom : Inputs::kLargest, random.chance(20),
+             seed);
   }
 }
 
 // The largest inputs, codes all alike and the largest scales: sums that just fit, or would not, into 16 bits.
 TEST_CASE("extreme sums") {
   const Window same{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
-  const Geometry geometries[] = {{{200, 4, 5}, 8, {}},           {{600, 2, 4}, 8, {}},      {{140, 7, 7}, 8, same},
-                                 {{1200, 1, 1}, 8, {}},          {{8, 6, 6}, 8, same, 8},   {{64, 5, 5}, 16, same, 2},
-                                 {{2500, 2, 2}, 8, {}, 1, 4},    {{5000, 1, 1}, 3, {}, 1, 4}};
+  const Geometry geometries[] = {{{200, 4, 5}, 28, {}},        {{600, 2, 4}, 28, {}},
+                                 {{140, 7, 7}, 8, same},       {{1200, 1, 1}, 8, {}},
+                                 {{8, 6, 6}, 8, same, 8},      {{64, 5, 5}, 16, same, 2},
+                                 {{2500, 2, 2}, 28, {}, 1, 4}, {{5000, 1, 1}, 3, {}, 1, 4}};
   std::uint32_t seed = 5000;
   for (const Geometry& geometry : geometries) {
     for (const Codes codes : {Codes::kPlus, Codes::kMinus, Codes::kRandom, Codes::kZero, Codes::kSparse}) {

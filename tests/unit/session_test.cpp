@@ -227,7 +227,8 @@ TEST_SUITE("session") {
     const std::vector<std::uint8_t> image(48, 255);
     const Integers expected = testing::referenceLogits(model, image);
     CHECK(expected[0] == 1000 + 200 * 255 * 960);
-    for (const std::string& name : variantNames().at("ternary_conv")) {
+    const auto names = variantNames();
+    for (const std::string& name : names.at("ternary_conv")) {
       CAPTURE(name);
       const auto session = Session::create(model, {{{"ternary_conv", name}}});
       if (session.ok()) CHECK(resultOf(**session, image) == expected);

@@ -1,7 +1,7 @@
-// Convolution with one 16-bit number a weight: what int8 weights widen to, and what ternary weights become when scale
-// and code are multiplied out (at most 510 with two planes). int8_conv/ and ternary_conv/ list these kernels in their
-// tables of variants and call them with weights in the order [K][R][S][C / groups]. See kernels/conv.h for the
-// members of a kernel.
+// Convolution with one 16-bit number a weight: what int8 weights widen to, and what ternary weights become
+// when scale and code are multiplied out (at most 510 with two planes). int8_conv/ and ternary_conv/ list
+// these kernels in their tables of variants and call them with weights in the order [K][R][S][C / groups].
+// See kernels/conv.h for the members of a kernel.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Dense convolution by i32x4.dot_i16x8: two weights of a filter meet four pixels at a time. A tile of 8 pixels is
-// brought into pairs of inputs once and meets all filters, four together. Fits every shape.
+// Dense convolution by i32x4.dot_i16x8: two weights of a filter meet four pixels at a time. A tile of 8
+// pixels is brought into pairs of inputs once and meets all filters, four together. Fits every shape.
 #include <algorithm>
 #include <cstring>
 
@@ -88,13 +88,15 @@ void locateInputs(const ConvTask& task, const Sizes& sizes, std::uint32_t* offse
   for (int tap = 0; tap < task.taps(); ++tap) {
     const std::size_t tap_offset =
         pointwise ? 0 : planes.tapOffset(tap / task.window.kernel_w, tap % task.window.kernel_w);
-    for (int c = 0; c < task.channelsPerGroup(); ++c) *to++ = static_cast<std::uint32_t>(tap_offset + c * channel_bytes);
+    for (int c = 0; c < task.channelsPerGroup(); ++c)
+      *to++ = static_cast<std::uint32_t>(tap_offset + c * channel_bytes);
   }
   if (sizes.weights % 2) *to = offsets[0];  // meets a weight of 0
 }
 
 // 8 pixels of every pair of inputs, each pair side by side.
-void packTile(const std::uint8_t* input, const std::uint32_t* offsets, std::size_t pairs, std::uint8_t* tile) {
+void packTile(const std::uint8_t* input, const std::uint32_t* offsets, std::size_t pairs,
+              std::uint8_t* tile) {
   for (std::size_t pair = 0; pair < pairs; ++pair, offsets += 2, tile += 32) {
     const v128_t first = wasm_v128_load64_zero(input + offsets[0]);
     const v128_t second = wasm_v128_load64_zero(input + offsets[1]);
@@ -106,8 +108,8 @@ void packTile(const std::uint8_t* input, const std::uint32_t* offsets, std::size
 }
 
 // 4 filters' sums over one tile: two vectors (8 pixels) a filter, `stride` vectors apart.
-void sumTile(const std::uint8_t* tile, const std::uint8_t* weights, std::size_t pairs, const v128_t (&bias)[kFilters],
-             v128_t* sums, int stride) {
+void sumTile(const std::uint8_t* tile, const std::uint8_t* weights, std::size_t pairs,
+             const v128_t (&bias)[kFilters], v128_t* sums, int stride) {
   v128_t s[2 * kFilters];
   TREFOIL_UNROLL
   for (int i = 0; i < 2 * kFilters; ++i) s[i] = bias[i / 2];
@@ -138,7 +140,9 @@ struct Tiles {
   std::size_t row(int tile) const { return static_cast<std::size_t>((first + tile) / per_row); }
   std::size_t column(int tile) const { return static_cast<std::size_t>((first + tile) % per_row) * kTile; }
   std::size_t pixel(int tile) const { return row(tile) * row_pixels + column(tile); }
-  int pixels(int tile) const { return static_cast<int>(std::min<std::size_t>(kTile, row_pixels - column(tile))); }
+  int pixels(int tile) const {
+    return static_cast<int>(std::min<std::size_t>(kTile, row_pixels - column(tile)));
+  }
 };
 
 // One filter's results from two vectors of sums a tile.
@@ -162,7 +166,8 @@ void writeTiles(const ConvTask& task, int filter, const Tiles& tiles, const v128
 }
 
 void runGroup(const ConvTask& task, const Sizes& sizes, int group, const std::uint8_t* weights,
-              const std::uint8_t* input, void* output, const std::uint32_t* offsets, std::uint8_t* packed_tiles) {
+              const std::uint8_t* input, void* output, const std::uint32_t* offsets,
+              std::uint8_t* packed_tiles) {
   const std::size_t row_bytes = PaddedPlanes(task).rowBytes(), tile_bytes = sizes.pairs * kTile * 4;
   const std::size_t quad_bytes = sizes.pairs * kFilters * 4;
   Tiles tiles{0, 0, sizes.tiles_per_row,
@@ -207,7 +212,8 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
       source = scratch + parts.planes;
     }
     const std::size_t group_bytes = sizes.quads * sizes.pairs * kFilters * 4;
-    runGroup(task, sizes, group, packed.data() + group * group_bytes, source, output, offsets, scratch + parts.tiles);
+    runGroup(task, sizes, group, packed.data() + group * group_bytes, source, output, offsets,
+             scratch + parts.tiles);
   }
 }
 

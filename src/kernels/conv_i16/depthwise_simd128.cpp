@@ -1,5 +1,6 @@
-// Depthwise convolution: every filter sees one channel. The plane is padded and split into phases, then 16 neighbouring
-// pixels of the padded rows are summed at a time, running on over the ends of rows; taps are taken in pairs.
+// Depthwise convolution: every filter sees one channel. The plane is padded and split into phases, then 16
+// neighbouring pixels of the padded rows are summed at a time, running on over the ends of rows; taps are
+// taken in pairs.
 #include <algorithm>
 
 #include "kernels/conv_geometry.h"
@@ -53,8 +54,9 @@ AlignedBuffer pack(const ConvTask& task, std::span<const std::int16_t> weights) 
 std::size_t scratchBytes(const ConvTask& task) { return Scratch(task).end; }
 
 // The 16 pixels' sums over all taps.
-TREFOIL_INLINE void sumPixels(const std::uint8_t* plane, const std::uint32_t* offsets, const std::uint8_t* weights,
-                              std::size_t pairs, v128_t bias, v128_t (&sums)[4]) {
+TREFOIL_INLINE void sumPixels(const std::uint8_t* plane, const std::uint32_t* offsets,
+                              const std::uint8_t* weights, std::size_t pairs, v128_t bias,
+                              v128_t (&sums)[4]) {
   v128_t s0 = bias, s1 = bias, s2 = bias, s3 = bias;
   TREFOIL_NO_UNROLL
   do {
@@ -118,7 +120,8 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
                                                           requantizer.apply(sums[2], sums[3])));
     }
     std::uint8_t* to = static_cast<std::uint8_t*>(output) + k * planeStride(task.out);
-    for (int y = 0; y < task.out.height; ++y) std::copy_n(result + y * planes.rowBytes(), out_width, to + y * out_width);
+    for (int y = 0; y < task.out.height; ++y)
+      std::copy_n(result + y * planes.rowBytes(), out_width, to + y * out_width);
   }
 }
 

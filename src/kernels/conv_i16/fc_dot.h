@@ -1,5 +1,5 @@
-// Fully connected layers (one pixel) by dot products along the inputs: four filters at a time, 8 inputs a vector.
-// Weights are int8 or int16, in rows of a multiple of 8 with zeros behind.
+// Fully connected layers (one pixel) by dot products along the inputs: four filters at a time, 8 inputs a
+// vector. Weights are int8 or int16, in rows of a multiple of 8 with zeros behind.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,8 @@ struct FcDot {
     if (!packed.data()) return packed;
     std::memset(packed.data(), 0, packed.size());
     for (int k = 0; k < task.out.channels; ++k) {
-      std::memcpy(packed.data() + k * stride * sizeof(Weight), &weights[k * channels], channels * sizeof(Weight));
+      std::memcpy(packed.data() + k * stride * sizeof(Weight), &weights[k * channels],
+                  channels * sizeof(Weight));
     }
     return packed;
   }
@@ -39,7 +40,8 @@ struct FcDot {
                   std::uint8_t* scratch) {
     const std::size_t stride = rowWeights(task), row_bytes = stride * sizeof(Weight);
     auto* widened = reinterpret_cast<std::int16_t*>(scratch);
-    for (std::size_t c = 0; c < stride; ++c) widened[c] = c < static_cast<std::size_t>(task.in.channels) ? input[c] : 0;
+    for (std::size_t c = 0; c < stride; ++c)
+      widened[c] = c < static_cast<std::size_t>(task.in.channels) ? input[c] : 0;
     for (int first = 0; first < task.out.channels; first += kFilters) {
       v128_t sums[kFilters] = {};
       const std::uint8_t* rows = packed.data() + first * row_bytes;
@@ -67,7 +69,9 @@ struct FcDot {
   }
 
  private:
-  static std::size_t rowWeights(const ConvTask& task) { return static_cast<std::size_t>(task.in.channels + 7) / 8 * 8; }
+  static std::size_t rowWeights(const ConvTask& task) {
+    return static_cast<std::size_t>(task.in.channels + 7) / 8 * 8;
+  }
 
   static TREFOIL_INLINE v128_t loadWeights(const std::uint8_t* from) {
     return sizeof(Weight) == 1 ? wasm_i16x8_load8x8(from) : wasm_v128_load(from);

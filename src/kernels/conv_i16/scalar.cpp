@@ -23,7 +23,8 @@ std::size_t scratchBytes(const ConvTask& task) {
 void addTap(const ConvTask& task, int weight, const std::uint8_t* row, int column_offset, int pad_value,
             std::int32_t* sums) {
   const int stride = task.window.stride_w;
-  const TapRange inside = row ? tapRange(column_offset, stride, task.in.width, task.out.width) : TapRange{0, 0};
+  const TapRange inside =
+      row ? tapRange(column_offset, stride, task.in.width, task.out.width) : TapRange{0, 0};
   for (int x = 0; x < inside.begin; ++x) sums[x] += weight * pad_value;
   for (int x = inside.begin; x < inside.end; ++x) sums[x] += weight * row[x * stride + column_offset];
   for (int x = inside.end; x < task.out.width; ++x) sums[x] += weight * pad_value;
@@ -49,14 +50,16 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
           const std::int16_t weight = filter[tap * channels + c];
           if (weight == 0) continue;
           const std::uint8_t* plane = input + (first_channel + c) * in_plane;
-          const std::uint8_t* row = row_inside ? plane + static_cast<std::size_t>(in_y) * task.in.width : nullptr;
+          const std::uint8_t* row =
+              row_inside ? plane + static_cast<std::size_t>(in_y) * task.in.width : nullptr;
           addTap(task, weight, row, column_offset, task.pad_values[first_channel + c], sums);
         }
       }
       const std::size_t row_start = static_cast<std::size_t>(y) * task.out.width;
       if (task.accumulators) {
-        std::memcpy(static_cast<std::int32_t*>(output) + k * static_cast<std::size_t>(task.out.plane()) + row_start,
-                    sums, task.out.width * sizeof(std::int32_t));
+        std::memcpy(
+            static_cast<std::int32_t*>(output) + k * static_cast<std::size_t>(task.out.plane()) + row_start,
+            sums, task.out.width * sizeof(std::int32_t));
       } else {
         std::uint8_t* out_row = static_cast<std::uint8_t*>(output) + k * out_plane + row_start;
         for (int x = 0; x < task.out.width; ++x) {

@@ -14,7 +14,9 @@ using Fc = FcDot<std::int8_t>;
 // A kernel for 16-bit weights as a row of this table.
 template <const ConvI16Kernel& kernel>
 constexpr Int8ConvVariant widened(std::string_view name, Isa isa) {
-  return {name, isa, [](const ConvTask& task, const Weights&) { return kernel.supports(task); },
+  return {name,
+          isa,
+          [](const ConvTask& task, const Weights&) { return kernel.supports(task); },
           [](const ConvTask& task, const Weights& weights) {
             AlignedBuffer wide(weights.size() * sizeof(std::int16_t));
             if (!wide.data()) return AlignedBuffer();
@@ -29,7 +31,8 @@ constexpr Int8ConvVariant widened(std::string_view name, Isa isa) {
 
 constexpr Int8ConvVariant kVariants[] = {
     {"fc_simd128", Isa::kSimd128, [](const ConvTask& task, const Weights&) { return Fc::supports(task); },
-     [](const ConvTask& task, const Weights& weights) { return Fc::pack(task, weights); }, Fc::scratchBytes, Fc::run},
+     [](const ConvTask& task, const Weights& weights) { return Fc::pack(task, weights); }, Fc::scratchBytes,
+     Fc::run},
     widened<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),
     widened<kConvI16Dense>("dense_simd128", Isa::kSimd128),
     widened<kConvI16Scalar>("scalar", Isa::kScalar),

@@ -1,4 +1,5 @@
-// Convolution with int8 weights: A[k] = bias[k] + sum of weight * input, exact in int32; weights are [K][R][S][C / groups].
+// Convolution with int8 weights: A[k] = bias[k] + sum of weight * input, exact in int32; weights are
+// [K][R][S][C / groups].
 #pragma once
 
 #include <span>

@@ -1,11 +1,11 @@
 // Fully connected layers (one pixel) by swizzle look-ups: for each pair of inputs, the nine values of
-// code0 * input0 + code1 * input1 make a table of 16-bit entries, split into low and high bytes; a swizzle of both by a
-// vector of codes, two of them a byte, then yields the sums of 16 filters. Segments of up to 128 inputs with one scale a
-// filter are summed in 16 bits, and pairs of segments are scaled into int32.
+// code0 * input0 + code1 * input1 make a table of 16-bit entries, split into low and high bytes; a swizzle of
+// both by a vector of codes, two of them a byte, then yields the sums of 16 filters. Segments of up to 128
+// inputs with one scale a filter are summed in 16 bits, and pairs of segments are scaled into int32.
 //
-// Packed weights, for each block of 32 filters: for each pass (see Passes) and pair of segments, 16 bytes of codes for
-// each pair of inputs (filters 0..15 in the lower halves of the bytes, 16..31 in the upper ones), then the 64 scales,
-// those of both segments side by side.
+// Packed weights, for each block of 32 filters: for each pass (see Passes) and pair of segments, 16 bytes of
+// codes for each pair of inputs (filters 0..15 in the lower halves of the bytes, 16..31 in the upper ones),
+// then the 64 scales, those of both segments side by side.
 #include <algorithm>
 #include <cstring>
 
@@ -18,7 +18,9 @@ namespace {
 
 constexpr int kFilters = 32;  // of a block
 
-constexpr std::uint8_t pairCode(int first, int second) { return static_cast<std::uint8_t>(3 * (first + 1) + second + 1); }
+constexpr std::uint8_t pairCode(int first, int second) {
+  return static_cast<std::uint8_t>(3 * (first + 1) + second + 1);
+}
 
 // The inputs [begin, end) share one scale in every filter; `begin` is even.
 struct Segment {
@@ -32,7 +34,8 @@ struct Segments {
   // The segment that starts at `begin`; an empty one at the end.
   Segment at(int begin) const {
     if (begin >= channels) return {channels, channels};
-    const int group_end = group_size == kWholeFilter ? channels : begin / group_size * group_size + group_size;
+    const int group_end =
+        group_size == kWholeFilter ? channels : begin / group_size * group_size + group_size;
     return {begin, std::min({group_end, begin + longest, channels})};
   }
 };
@@ -71,14 +74,16 @@ int codeOf(const Pass& pass, const ConvTask& task, int filter, int channel) {
   return (code > 0 && pass.positive) || (code < 0 && pass.negative) ? code : 0;
 }
 
-std::uint8_t scaleOf(const Pass& pass, const ConvTask& task, int group_size, int filter, const Segment& segment) {
+std::uint8_t scaleOf(const Pass& pass, const ConvTask& task, int group_size, int filter,
+                     const Segment& segment) {
   if (filter >= task.out.channels || segment.begin == segment.end) return 0;
   const int per_filter = scalesPerFilter(task.in.channels, 1, group_size);
   const int index = scaleIndex(segment.begin, 0, task.in.channels, group_size);
   return (*pass.scales)[static_cast<std::size_t>(filter) * per_filter + index];
 }
 
-std::uint8_t* packCodes(const Pass& pass, const ConvTask& task, int block, const Segment& segment, std::uint8_t* to) {
+std::uint8_t* packCodes(const Pass& pass, const ConvTask& task, int block, const Segment& segment,
+                        std::uint8_t* to) {
   for (int channel = segment.begin; channel < segment.end; channel += 2) {
     for (int lane = 0; lane < kFilters / 2; ++lane) {
       std::uint8_t codes[2];
@@ -113,15 +118,16 @@ void buildTables(const std::uint8_t* input, int channels, std::uint8_t* tables) 
     const v128_t most =
         wasm_i16x8_add(wasm_i16x8_mul(first, first_codes), wasm_i16x8_mul(second, second_codes));
     const v128_t last = wasm_i16x8_add(first, second);  // both codes 1
-    wasm_v128_store(tables, wasm_i8x16_shuffle(most, last, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
-    wasm_v128_store(tables + 16,
-                    wasm_i8x16_shuffle(most, last, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
+    wasm_v128_store(
+        tables, wasm_i8x16_shuffle(most, last, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30));
+    wasm_v128_store(tables + 16, wasm_i8x16_shuffle(most, last, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25,
+                                                    27, 29, 31));
   }
 }
 
 // The sums of 32 filters over a segment, 8 a vector.
-TREFOIL_INLINE const std::uint8_t* sumSegment(const std::uint8_t* tables, const std::uint8_t* codes, int pairs,
-                                              v128_t (&sums)[4]) {
+TREFOIL_INLINE const std::uint8_t* sumSegment(const std::uint8_t* tables, const std::uint8_t* codes,
+                                              int pairs, v128_t (&sums)[4]) {
   const v128_t mask = wasm_i8x16_splat(15);
   v128_t s0 = wasm_i16x8_splat(0), s1 = s0, s2 = s0, s3 = s0;
   for (; pairs > 0; --pairs, codes += 16, tables += 32) {
@@ -130,10 +136,12 @@ TREFOIL_INLINE const std::uint8_t* sumSegment(const std::uint8_t* tables, const 
     const v128_t lower = wasm_v128_and(both, mask), upper = wasm_v128_and(wasm_u16x8_shr(both, 4), mask);
     const v128_t low_a = wasm_i8x16_swizzle(low, lower), high_a = wasm_i8x16_swizzle(high, lower);
     const v128_t low_b = wasm_i8x16_swizzle(low, upper), high_b = wasm_i8x16_swizzle(high, upper);
-    s0 = wasm_i16x8_add(s0, wasm_i8x16_shuffle(low_a, high_a, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    s0 = wasm_i16x8_add(
+        s0, wasm_i8x16_shuffle(low_a, high_a, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
     s1 = wasm_i16x8_add(
         s1, wasm_i8x16_shuffle(low_a, high_a, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    s2 = wasm_i16x8_add(s2, wasm_i8x16_shuffle(low_b, high_b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+    s2 = wasm_i16x8_add(
+        s2, wasm_i8x16_shuffle(low_b, high_b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
     s3 = wasm_i16x8_add(
         s3, wasm_i8x16_shuffle(low_b, high_b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
   }
@@ -151,15 +159,16 @@ const std::uint8_t* sumPass(const Segments& segments, const std::uint8_t* tables
     const Segment first = segments.at(at), second = segments.at(first.end);
     v128_t a[4], b[4];
     weights = sumSegment(tables + static_cast<std::size_t>(first.begin / 2) * 32, weights, first.pairs(), a);
-    weights = sumSegment(tables + static_cast<std::size_t>(second.begin / 2) * 32, weights, second.pairs(), b);
+    weights =
+        sumSegment(tables + static_cast<std::size_t>(second.begin / 2) * 32, weights, second.pairs(), b);
     TREFOIL_UNROLL
     for (int i = 0; i < 4; ++i) {
       const v128_t low_scales = wasm_u16x8_load8x8(weights + 16 * i);
       const v128_t high_scales = wasm_u16x8_load8x8(weights + 16 * i + 8);
       accumulators[2 * i] =
           wasm_i32x4_add(accumulators[2 * i], wasm_i32x4_dot_i16x8(interleaveLow16(a[i], b[i]), low_scales));
-      accumulators[2 * i + 1] =
-          wasm_i32x4_add(accumulators[2 * i + 1], wasm_i32x4_dot_i16x8(interleaveHigh16(a[i], b[i]), high_scales));
+      accumulators[2 * i + 1] = wasm_i32x4_add(
+          accumulators[2 * i + 1], wasm_i32x4_dot_i16x8(interleaveHigh16(a[i], b[i]), high_scales));
     }
     weights += 2 * kFilters;
     at = second.end;
@@ -202,7 +211,9 @@ AlignedBuffer packFc(const ConvTask& task, const TernaryWeights& weights) {
   return packed;
 }
 
-std::size_t fcScratchBytes(const ConvTask& task) { return static_cast<std::size_t>(task.in.channels + 1) / 2 * 32; }
+std::size_t fcScratchBytes(const ConvTask& task) {
+  return static_cast<std::size_t>(task.in.channels + 1) / 2 * 32;
+}
 
 void fcRun(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
            std::uint8_t* scratch) {
@@ -213,7 +224,8 @@ void fcRun(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t
   const std::uint8_t* weights = packed.data() + sizeof(Header);
   for (int first = 0; first < task.out.channels; first += kFilters) {
     v128_t accumulators[8] = {};
-    for (int pass = 0; pass < header.passes; ++pass) weights = sumPass(segments, scratch, weights, accumulators);
+    for (int pass = 0; pass < header.passes; ++pass)
+      weights = sumPass(segments, scratch, weights, accumulators);
     std::int32_t sums[kFilters];
     std::memcpy(sums, accumulators, sizeof(sums));
     for (int i = 0; i < std::min(kFilters, task.out.channels - first); ++i) {

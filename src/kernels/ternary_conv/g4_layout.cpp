@@ -20,9 +20,10 @@ void splitColumns(G4Layout& layout) {
 
 // Vector operations of a layout, roughly: look-ups with the overhead of a list, and the building of tables.
 std::int64_t cost(const G4Layout& layout, const ConvTask& task) {
-  const std::int64_t lookups = std::int64_t{layout.rows} * layout.tiles * (layout.tile_width + 1) * task.taps() *
-                               task.filtersPerGroup() * 2;
-  const std::int64_t builds = std::int64_t{layout.input_rows} * layout.tiles * layout.entry_vectors * kTableEntries;
+  const std::int64_t lookups = std::int64_t{layout.rows} * layout.tiles * (layout.tile_width + 1) *
+                               task.taps() * task.filtersPerGroup() * 2;
+  const std::int64_t builds =
+      std::int64_t{layout.input_rows} * layout.tiles * layout.entry_vectors * kTableEntries;
   return lookups + builds;
 }
 
@@ -31,15 +32,16 @@ std::int64_t cost(const G4Layout& layout, const ConvTask& task) {
 G4Layout g4Layout(const ConvTask& task) {
   const Window& window = task.window;
   G4Layout layout;
-  layout.pointwise = window.kernel_h == 1 && window.kernel_w == 1 && window.pad_top == 0 && window.pad_left == 0 &&
-                     (task.out.height - 1) * window.stride_h < task.in.height &&
+  layout.pointwise = window.kernel_h == 1 && window.kernel_w == 1 && window.pad_top == 0 &&
+                     window.pad_left == 0 && (task.out.height - 1) * window.stride_h < task.in.height &&
                      (task.out.width - 1) * window.stride_w < task.in.width;
   if (layout.pointwise) {
     layout.columns = static_cast<int>((task.out.plane() + 7) / 8);
     layout.rows = layout.input_rows = 1;
     splitColumns(layout);
   } else {
-    const int reach_x = (window.kernel_w - 1) * window.dilation_w, reach_y = (window.kernel_h - 1) * window.dilation_h;
+    const int reach_x = (window.kernel_w - 1) * window.dilation_w,
+              reach_y = (window.kernel_h - 1) * window.dilation_h;
     layout.phases = std::min(window.stride_w, reach_x + 1);
     layout.halo = reach_x / window.stride_w;
     layout.ring = reach_y / window.stride_h + 1;
@@ -64,7 +66,8 @@ G4Layout g4Layout(const ConvTask& task) {
   int most = std::max(1, kTableBudget / group_bytes);
   if (most >= 16) most -= most % 16;  // whole groups of 64 channels, a usual size of groups with one scale
   layout.blocks = ceilDivide(layout.groups, most);
-  layout.groups_per_block = most >= 16 ? std::min(most, layout.groups) : ceilDivide(layout.groups, layout.blocks);
+  layout.groups_per_block =
+      most >= 16 ? std::min(most, layout.groups) : ceilDivide(layout.groups, layout.blocks);
   return layout;
 }
 

@@ -108,7 +108,8 @@ class Packer {
   std::size_t collect(int filter, int block, int kernel_row);
   void collectGroup(const TernaryPlane& plane, int filter, int tap, int channel, std::uint32_t table_offset,
                     std::size_t& count);
-  void collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset, std::size_t& count);
+  void collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset,
+                         std::size_t& count);
   void addLookUp(const int (&codes)[4], int scale, std::uint32_t table_offset, std::size_t& count);
   std::span<const LookUp> gatherScales(std::size_t count);
   std::size_t segmentEnd(std::span<const LookUp> look_ups, std::size_t begin) const;
@@ -128,8 +129,8 @@ void Packer::addLookUp(const int (&codes)[4], int scale, std::uint32_t table_off
   const CodePattern& pattern = patternOf(codes);
   if (pattern.sign == 0 || scale == 0) return;
   const auto entry = static_cast<std::uint32_t>(pattern.entry * layout_.entry_vectors * 16);
-  look_ups_[count++] = {table_offset + entry, static_cast<std::uint8_t>(scale), pattern.sign, pattern.positive,
-                        pattern.negative};
+  look_ups_[count++] = {table_offset + entry, static_cast<std::uint8_t>(scale), pattern.sign,
+                        pattern.positive, pattern.negative};
 }
 
 // Codes whose scales differ become look-ups of their own in the same table.
@@ -149,8 +150,8 @@ void Packer::collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uin
 }
 
 // The look-ups of 4 channels at one tap.
-void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, int channel, std::uint32_t table_offset,
-                          std::size_t& count) {
+void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, int channel,
+                          std::uint32_t table_offset, std::size_t& count) {
   const int present = std::min(4, channels_ - channel), group_size = weights_.group_size;
   const std::int8_t* from =
       &plane.codes[(static_cast<std::size_t>(filter) * task_.taps() + tap) * channels_ + channel];
@@ -165,8 +166,9 @@ void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, int ch
   for (int i = 0; i < present; ++i) {
     const int index = scaleIndex(channel + i, tap, channels_, group_size);
     const bool negative = codes[i] < 0 && !plane.negative_scales.empty();
-    scales[i] = negative ? plane.negative_scales[static_cast<std::size_t>(filter) * scales_per_filter_ + index]
-                         : scales_from[index];
+    scales[i] = negative
+                    ? plane.negative_scales[static_cast<std::size_t>(filter) * scales_per_filter_ + index]
+                    : scales_from[index];
   }
   collectMixedGroup(codes, scales, table_offset, count);
 }
@@ -179,7 +181,8 @@ std::size_t Packer::collect(int filter, int block, int kernel_row) {
   std::size_t count = 0;
   for (int s = 0; s < window.kernel_w; ++s) {
     const int column = s * window.dilation_w;
-    const int vector = column % window.stride_w * (layout_.tile_width + layout_.halo) + column / window.stride_w;
+    const int vector =
+        column % window.stride_w * (layout_.tile_width + layout_.halo) + column / window.stride_w;
     for (const TernaryPlane& plane : weights_.planes) {
       for (int group = first_group; group < end_group; ++group) {
         const int table = (group - first_group) * kTableEntries * layout_.entry_vectors;
@@ -258,8 +261,8 @@ void Packer::writeSegments(std::span<const LookUp> look_ups, Words& words) const
   words[pairs_at] = (segments + 1) / 2;
 }
 
-// The inner loops need about 4 operations for a single, 2 for an entry of a segment and 8 more for a segment. A few
-// filters of the first list show how long segments are.
+// The inner loops need about 4 operations for a single, 2 for an entry of a segment and 8 more for a segment.
+// A few filters of the first list show how long segments are.
 G4Mode Packer::chooseMode() {
   std::size_t look_ups = 0, segments = 0;
   for (int filter = 0; filter < std::min(16, task_.filtersPerGroup()); ++filter) {

@@ -24,7 +24,8 @@ void packPointwise(const ConvTask& task, const std::uint8_t* plane, std::uint8_t
   }
 }
 
-// vectors: 8 bytes each, one from every lane's line, for `count` neighbouring pixels. May write 7 vectors more.
+// vectors: 8 bytes each, one from every lane's line, for `count` neighbouring pixels. May write 7 vectors
+// more.
 void gatherLanes(const std::uint8_t* const (&lanes)[8], int count, std::uint8_t* vectors) {
   for (int x = 0; x < count; x += 8, vectors += 64) {
     v128_t block[4];
@@ -38,14 +39,16 @@ void gatherLanes(const std::uint8_t* const (&lanes)[8], int count, std::uint8_t*
   }
 }
 
-// The vectors behind a row of `columns` vectors: what follows a lane's pixels begins the next lane's, and the last
-// lane's line goes on.
-void appendHalo(const G4Layout& layout, const std::uint8_t* lines, std::size_t line_stride, std::uint8_t* vectors) {
+// The vectors behind a row of `columns` vectors: what follows a lane's pixels begins the next lane's, and the
+// last lane's line goes on.
+void appendHalo(const G4Layout& layout, const std::uint8_t* lines, std::size_t line_stride,
+                std::uint8_t* vectors) {
   for (int h = 0; h < layout.halo; ++h, vectors += 8) {
     std::memcpy(vectors + 8 * layout.columns, vectors + 1, 7);
     for (int lane_y = 0; lane_y < layout.lanes_y; ++lane_y) {
       const std::uint8_t* line = lines + lane_y * line_stride;
-      vectors[8 * layout.columns + (lane_y + 1) * layout.lanes_x - 1] = line[layout.lanes_x * layout.columns + h];
+      vectors[8 * layout.columns + (lane_y + 1) * layout.lanes_x - 1] =
+          line[layout.lanes_x * layout.columns + h];
     }
   }
 }
@@ -69,7 +72,8 @@ void packBlocks(const ConvTask& task, const G4Layout& layout, const std::uint8_t
       }
       gatherLanes(lanes, layout.columns, packed);
       appendHalo(layout, lines, line_stride, packed);
-      packed += static_cast<std::size_t>(layout.rowVectors()) * 8;  // what was written too much is overwritten next
+      packed +=
+          static_cast<std::size_t>(layout.rowVectors()) * 8;  // what was written too much is overwritten next
     }
   }
 }
@@ -91,8 +95,8 @@ void locateLanes(const ConvTask& task, const G4Layout& layout, const G4Tile& til
 }
 
 // Pixel i of lane l is accumulators[8 * i + l].
-void copyAccumulators(const ConvTask& task, const G4Layout& layout, const G4Tile& tile, const LanePixels (&lanes)[8],
-                      const std::int32_t* accumulators, std::int32_t* plane) {
+void copyAccumulators(const ConvTask& task, const G4Layout& layout, const G4Tile& tile,
+                      const LanePixels (&lanes)[8], const std::int32_t* accumulators, std::int32_t* plane) {
   if (layout.pointwise) {
     const int begin = tile.column * 8;
     const int count = static_cast<int>(std::min<std::int64_t>(tile.width * 8, task.out.plane() - begin));
@@ -106,7 +110,9 @@ void copyAccumulators(const ConvTask& task, const G4Layout& layout, const G4Tile
 
 }  // namespace
 
-bool g4ReadsPlanes(const ConvTask& task, const G4Layout& layout) { return layout.pointwise && isPointwise(task); }
+bool g4ReadsPlanes(const ConvTask& task, const G4Layout& layout) {
+  return layout.pointwise && isPointwise(task);
+}
 
 std::size_t g4ChannelStride(const ConvTask& task, const G4Layout& layout) {
   if (g4ReadsPlanes(task, layout)) return planeStride(task.in);
@@ -125,21 +131,23 @@ void packG4Input(const ConvTask& task, const G4Layout& layout, int group, const 
     if (layout.pointwise) {
       packPointwise(task, input + channel * in_stride, packed + c * stride);
     } else {
-      packBlocks(task, layout, input + channel * in_stride, task.pad_values[channel], packed + c * stride, lines);
+      packBlocks(task, layout, input + channel * in_stride, task.pad_values[channel], packed + c * stride,
+                 lines);
     }
   }
 }
 
-void writeG4Output(const ConvTask& task, const G4Layout& layout, const G4Tile& tile, int first_filter, int filters,
-                   const std::int32_t* accumulators, std::size_t filter_stride, void* output) {
+void writeG4Output(const ConvTask& task, const G4Layout& layout, const G4Tile& tile, int first_filter,
+                   int filters, const std::int32_t* accumulators, std::size_t filter_stride, void* output) {
   LanePixels lanes[8];
   if (!layout.pointwise) locateLanes(task, layout, tile, lanes);
   Requantizer::Room room;
   for (int i = 0; i < filters; ++i, accumulators += filter_stride) {
     const std::size_t filter = static_cast<std::size_t>(first_filter) + i;
     if (task.accumulators) {
-      copyAccumulators(task, layout, tile, lanes, accumulators,
-                       static_cast<std::int32_t*>(output) + filter * static_cast<std::size_t>(task.out.plane()));
+      copyAccumulators(
+          task, layout, tile, lanes, accumulators,
+          static_cast<std::int32_t*>(output) + filter * static_cast<std::size_t>(task.out.plane()));
       continue;
     }
     std::uint8_t* plane = static_cast<std::uint8_t*>(output) + filter * planeStride(task.out);
@@ -165,7 +173,8 @@ void writeG4Output(const ConvTask& task, const G4Layout& layout, const G4Tile& t
     transpose8x8(block);
     TREFOIL_UNROLL
     for (int j = 0; j < 4; ++j) wasm_v128_store(pixels + 16 * j, block[j]);
-    for (int lane = 0; lane < 8; ++lane) copyFew(plane + lanes[lane].offset, pixels + 8 * lane, lanes[lane].count);
+    for (int lane = 0; lane < 8; ++lane)
+      copyFew(plane + lanes[lane].offset, pixels + 8 * lane, lanes[lane].count);
   }
 }
 

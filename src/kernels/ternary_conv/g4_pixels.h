@@ -17,12 +17,12 @@ std::size_t g4LineBytes(const ConvTask& task, const G4Layout& layout);
 void packG4Input(const ConvTask& task, const G4Layout& layout, int group, const std::uint8_t* input,
                  std::uint8_t* packed, std::uint8_t* lines);
 
-// Requantizes (or copies) the accumulators of filters first.. of one tile, `width` vectors from `column` in row `row`,
-// into the output.
+// Requantizes (or copies) the accumulators of filters first.. of one tile, `width` vectors from `column` in
+// row `row`, into the output.
 struct G4Tile {
   int row, column, width;
 };
-void writeG4Output(const ConvTask& task, const G4Layout& layout, const G4Tile& tile, int first_filter, int filters,
-                   const std::int32_t* accumulators, std::size_t filter_stride, void* output);
+void writeG4Output(const ConvTask& task, const G4Layout& layout, const G4Tile& tile, int first_filter,
+                   int filters, const std::int32_t* accumulators, std::size_t filter_stride, void* output);
 
 }  // namespace trefoil

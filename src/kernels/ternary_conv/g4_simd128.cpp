@@ -1,6 +1,7 @@
-// Sum tables of 4 channels (G4): for each 4 consecutive input channels, all 40 signed sums of a tile of pixels are
-// computed once; then 4 weights of a filter cost one load and one addition, whatever their codes are. Groups of any
-// size, codebooks, whole-filter scales, two-sided scales and a second plane only change the lists of entries.
+// Sum tables of 4 channels (G4): for each 4 consecutive input channels, all 40 signed sums of a tile of
+// pixels are computed once; then 4 weights of a filter cost one load and one addition, whatever their codes
+// are. Groups of any size, codebooks, whole-filter scales, two-sided scales and a second plane only change
+// the lists of entries.
 #include <algorithm>
 #include <cstring>
 
@@ -17,7 +18,8 @@ namespace {
 
 // Filters whose accumulators are finished together, so that they are still in the first-level cache.
 constexpr int kFiltersAtOnce = 8;
-constexpr int kMostSingles = 5;  // vectors whose accumulators fit into registers
+constexpr int kMostEntryVectors = 256;  // a limit for absurd kernels and strides
+constexpr int kMostSingles = 5;         // vectors whose accumulators fit into registers
 
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -28,15 +30,19 @@ struct Scratch {
 
 std::size_t filterStride(const G4Layout& layout) { return static_cast<std::size_t>(layout.tile_width) * 8; }
 
-bool inOnePass(const ConvTask& task, const G4Layout& layout) { return layout.blocks == 1 && task.window.kernel_h == 1; }
+bool inOnePass(const ConvTask& task, const G4Layout& layout) {
+  return layout.blocks == 1 && task.window.kernel_h == 1;
+}
 
 Scratch scratchParts(const ConvTask& task, const G4Layout& layout) {
   const std::size_t filters = inOnePass(task, layout) ? kFiltersAtOnce : task.filtersPerGroup();
   Scratch parts{};
   parts.accumulators = aligned(layout.tableBytes());
-  parts.zeros = parts.accumulators + aligned(layout.ring * filters * filterStride(layout) * sizeof(std::int32_t));
+  parts.zeros =
+      parts.accumulators + aligned(layout.ring * filters * filterStride(layout) * sizeof(std::int32_t));
   parts.packed = parts.zeros + aligned(static_cast<std::size_t>(layout.tile_width + layout.halo) * 8);
-  const std::size_t packed = g4ReadsPlanes(task, layout) ? 0 : g4ChannelStride(task, layout) * task.channelsPerGroup();
+  const std::size_t packed =
+      g4ReadsPlanes(task, layout) ? 0 : g4ChannelStride(task, layout) * task.channelsPerGroup();
   parts.lines = parts.packed + aligned(packed + 64);  // packing may write a little further
   parts.end = parts.lines + g4LineBytes(task, layout);
   return parts;
@@ -45,8 +51,9 @@ Scratch scratchParts(const ConvTask& task, const G4Layout& layout) {
 using SumFunction = const std::uint32_t* (*)(const SumTask&, const std::uint32_t*);
 constexpr SumFunction kSumSingles[] = {nullptr,       sumSingles<1>, sumSingles<2>,
                                        sumSingles<3>, sumSingles<4>, sumSingles<5>};
-constexpr SumFunction kSumSegments[] = {nullptr,        sumSegments<1>, sumSegments<2>, sumSegments<3>, sumSegments<4>,
-                                        sumSegments<5>, sumSegments<6>, sumSegments<7>, sumSegments<8>};
+constexpr SumFunction kSumSegments[] = {nullptr,        sumSegments<1>, sumSegments<2>,
+                                        sumSegments<3>, sumSegments<4>, sumSegments<5>,
+                                        sumSegments<6>, sumSegments<7>, sumSegments<8>};
 static_assert(std::size(kSumSingles) == kMostSingles + 1 && std::size(kSumSegments) == kMaxTile + 1);
 
 const std::uint32_t* sumTile(G4Mode mode, int width, SumTask task, const std::uint32_t* words) {
@@ -152,10 +159,14 @@ class GroupRun {
 
 }  // namespace
 
-// Below 4 channels a table is mostly unused, and few filters don't earn its cost.
+// Tables have to earn their cost: by filters and taps that use them, and by channels that fill them.
 bool g4Supports(const ConvTask& task, const TernaryWeights&) {
-  return task.channelsPerGroup() >= 4 && task.filtersPerGroup() >= 8 && task.out.plane() > 1 && paddedCopyIsSmall(task) &&
-         g4Layout(task).entry_vectors <= 256 && (task.accumulators || requantizerSupports(task.factors));
+  const int taps = task.taps(), channels = task.channelsPerGroup();
+  const bool worthwhile =
+      std::int64_t{taps} * task.filtersPerGroup() >= 28 && (channels >= 4 || (channels == 3 && taps >= 25));
+  return worthwhile && task.out.plane() > 1 && paddedCopyIsSmall(task) &&
+         g4Layout(task).entry_vectors <= kMostEntryVectors &&
+         (task.accumulators || requantizerSupports(task.factors));
 }
 
 std::size_t g4ScratchBytes(const ConvTask& task) { return scratchParts(task, g4Layout(task)).end; }

@@ -1,19 +1,20 @@
 // Inner loops of the sum-table kernel: one list (see g4_lists.h) over one tile of T vectors.
 //
-// V8 compiles these best with one list entry a loop iteration, the next offset loaded before the current vectors, and
-// compiler barriers around the vector loads.
+// V8 compiles these best with one list entry a loop iteration, the next offset loaded before the current
+// vectors, and compiler barriers around the vector loads.
 #pragma once
 
 #include "kernels/simd_util.h"
 
 namespace trefoil {
 
-// Sums of consecutive filters over one list. Accumulators: for each filter 2 * T vectors of int32, 8 pixels a pair.
+// Sums of consecutive filters over one list. Accumulators: for each filter 2 * T vectors of int32, 8 pixels a
+// pair.
 struct SumTask {
   const std::uint8_t* table;
   std::int32_t* accumulators;
-  std::size_t filter_stride;   // in int32
-  const std::int32_t* bias;    // the filters' bias to start from, or null to add to the accumulators
+  std::size_t filter_stride;  // in int32
+  const std::int32_t* bias;   // the filters' bias to start from, or null to add to the accumulators
   int filters;
 };
 
@@ -49,7 +50,8 @@ const std::uint32_t* sumSingles(const SumTask& task, const std::uint32_t* words)
       for (int i = 0; i < T; ++i) {
         const v128_t a = wasm_v128_load(first + 16 * i), b = wasm_v128_load(second + 16 * i);
         sums[2 * i] = wasm_i32x4_add(sums[2 * i], wasm_i32x4_dot_i16x8(interleaveLow16(a, b), scales));
-        sums[2 * i + 1] = wasm_i32x4_add(sums[2 * i + 1], wasm_i32x4_dot_i16x8(interleaveHigh16(a, b), scales));
+        sums[2 * i + 1] =
+            wasm_i32x4_add(sums[2 * i + 1], wasm_i32x4_dot_i16x8(interleaveHigh16(a, b), scales));
       }
       TREFOIL_BARRIER();
       first = next_first;
@@ -93,7 +95,8 @@ TREFOIL_INLINE const std::uint32_t* sumSegment(v128_t (&sums)[T], const std::uin
   return words;
 }
 
-// Segments of equal scale are summed in 16 bits, then pairs of them are scaled into the accumulators in memory.
+// Segments of equal scale are summed in 16 bits, then pairs of them are scaled into the accumulators in
+// memory.
 template <int T>
 const std::uint32_t* sumSegments(const SumTask& task, const std::uint32_t* words) {
   const std::uint8_t* const table = task.table;

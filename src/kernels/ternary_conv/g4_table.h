@@ -1,5 +1,5 @@
-// Tables of the 40 signed sums of 4 inputs: with x and y the four sums of each pair of channels, up to sign, the
-// entries are x (4), y (4), and x + y, x - y for each of both.
+// Tables of the 40 signed sums of 4 inputs: with x and y the four sums of each pair of channels, up to sign,
+// the entries are x (4), y (4), and x + y, x - y for each of both.
 #pragma once
 
 #include "kernels/simd_util.h"
@@ -7,7 +7,8 @@
 
 namespace trefoil {
 
-// A pair of codes as +-sum: sums are 0: first, 1: second, 2: first + second, 3: first - second. sign 0: both are zero.
+// A pair of codes as +-sum: sums are 0: first, 1: second, 2: first + second, 3: first - second. sign 0: both
+// are zero.
 struct SignedSum {
   int index, sign;
 };
@@ -26,7 +27,8 @@ constexpr SignedSum tableEntry(const std::int8_t (&codes)[4]) {
   return {8 + (y.index * 4 + x.index) * 2 + (x.sign == y.sign ? 0 : 1), x.sign};
 }
 
-// Writes `count` vectors of all entries, which lie entry_bytes apart. channels: 8 bytes of each channel a vector.
+// Writes `count` vectors of all entries, which lie entry_bytes apart. channels: 8 bytes of each channel a
+// vector.
 inline void buildTable(const std::uint8_t* const (&channels)[4], int count, std::uint8_t* table,
                        std::size_t entry_bytes) {
   for (int v = 0; v < count; ++v) {

@@ -7,7 +7,8 @@ namespace trefoil {
 AlignedBuffer multiplyOut(const ConvTask& task, const TernaryWeights& weights) {
   const int channels = task.channelsPerGroup(), taps = task.taps();
   const std::size_t count = static_cast<std::size_t>(task.out.channels) * taps * channels;
-  const auto scales_per_filter = static_cast<std::size_t>(scalesPerFilter(channels, taps, weights.group_size));
+  const auto scales_per_filter =
+      static_cast<std::size_t>(scalesPerFilter(channels, taps, weights.group_size));
   AlignedBuffer products(count * sizeof(std::int16_t));
   if (!products.data()) return products;
   auto* values = reinterpret_cast<std::int16_t*>(products.data());
@@ -20,7 +21,8 @@ AlignedBuffer multiplyOut(const ConvTask& task, const TernaryWeights& weights) {
         for (int c = 0; c < channels; ++c, ++i) {
           const std::size_t scale = k * scales_per_filter + scaleIndex(c, tap, channels, weights.group_size);
           const int code = plane.codes[i];
-          values[i] = static_cast<std::int16_t>(values[i] + code * (code < 0 ? negative : plane.scales)[scale]);
+          values[i] =
+              static_cast<std::int16_t>(values[i] + code * (code < 0 ? negative : plane.scales)[scale]);
         }
       }
     }

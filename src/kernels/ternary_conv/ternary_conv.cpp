@@ -10,7 +10,9 @@ namespace {
 // A kernel for 16-bit weights as a row of this table.
 template <const ConvI16Kernel& kernel>
 constexpr TernaryConvVariant multipliedOut(std::string_view name, Isa isa) {
-  return {name, isa, [](const ConvTask& task, const TernaryWeights&) { return kernel.supports(task); },
+  return {name,
+          isa,
+          [](const ConvTask& task, const TernaryWeights&) { return kernel.supports(task); },
           [](const ConvTask& task, const TernaryWeights& weights) {
             const AlignedBuffer products = multiplyOut(task, weights);
             if (!products.data()) return AlignedBuffer();

@@ -1,5 +1,5 @@
-// Convolution with grouped ternary weights: A[k] = bias[k] + sum over groups of scale * (sum of the inputs with code +1
-// minus those with code -1), exact in int32; see kernels/conv.h for the task and the result.
+// Convolution with grouped ternary weights: A[k] = bias[k] + sum over groups of scale * (sum of the inputs
+// with code +1 minus those with code -1), exact in int32; see kernels/conv.h for the task and the result.
 #pragma once
 
 #include <span>
