@@ -27,9 +27,11 @@ function(trefoil_compile_options target)
   if(TREFOIL_DEVELOPER)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic
       # GCC 12 sees overlapping copies inside std::string (its bug 105651).
-      $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
-      # With sanitizers, GCC's flow analysis takes their checks for mistakes; the plain build has the say.
-      $<$<NOT:$<BOOL:${TREFOIL_SANITIZE}>>:-Werror>)
+      $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>)
+    # With sanitizers, GCC's flow analysis takes their checks for mistakes; the plain build has the say.
+    if(NOT TREFOIL_SANITIZE)
+      target_compile_options(${target} PRIVATE -Werror)
+    endif()
   endif()
   if(TREFOIL_SANITIZE)
     target_compile_options(${target} PRIVATE

@@ -18,8 +18,9 @@ ArenaPlan planArena(std::span<const ArenaValue> values) {
   plan.offsets.resize(values.size());
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return values[a].bytes > values[b].bytes; });
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return values[a].bytes != values[b].bytes ? values[a].bytes > values[b].bytes : a < b;
+  });
 
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t index : order) {
