@@ -121,7 +121,7 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
     LayerInfo layer{node.name,  std::string(opName(node.op)),      {},
                     node.shape, countMacs(node, inputs[0]->shape), 0};
     const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
-    Result<Step> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, forced);
+    Result<RunStep> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, forced);
     if (!step) return step.error();
     layer.variant = step->variant;
     layer.weight_bytes = step->packed_bytes;

@@ -23,7 +23,7 @@ Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& for
 }
 
 template <typename Weights>
-Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights,
+Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights,
                           std::string_view operation, std::span<const ConvVariant<Weights>> table,
                           const ForcedVariants& forced) {
   ConvTask task;
@@ -48,7 +48,7 @@ Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weight
   if (!packed->data())
     return makeError(ErrorCode::kOutOfMemory, "no memory for the weights of '" + in.node->name + "'");
 
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.packed_bytes = packed->size();
   step.scratch_bytes = (*variant)->scratchBytes(task);
@@ -61,8 +61,8 @@ Result<Step> makeConvStep(const StepInput& in, const QConvOp& conv, const Weight
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants& forced) {
-  Result<Step> step =
+Result<RunStep> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants& forced) {
+  Result<RunStep> step =
       conv.int8.empty() ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), forced)
                         : makeConvStep(in, conv, std::span<const std::int8_t>(conv.int8), "int8_conv",
                                        int8ConvVariants(), forced);
@@ -72,7 +72,7 @@ Result<Step> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedVariants& forced) {
   auto variant = choose(in, forced, "add", addVariants());
   if (!variant) return variant.error();
   AddTask task;
@@ -85,14 +85,14 @@ Result<Step> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedVari
   task.zero_point = in.node->grid.zero_point;
   task.low = add.low;
   task.high = add.high;
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
               to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVariants& forced) {
   auto variant = choose(in, forced, "mul", mulVariants());
   if (!variant) return variant.error();
   MulTask task;
@@ -103,7 +103,7 @@ Result<Step> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVari
   task.zero_point = in.node->grid.zero_point;
   task.low = mul.output.low;
   task.high = mul.output.high;
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
               to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
@@ -111,31 +111,31 @@ Result<Step> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVari
 }
 
 // `table` must outlive the step: either the model holds it or `owner` does.
-Result<Step> makeLookupStep(const StepInput& in, std::string_view operation,
+Result<RunStep> makeLookupStep(const StepInput& in, std::string_view operation,
                             std::span<const std::uint8_t> table, std::shared_ptr<const void> owner,
                             const ForcedVariants& forced) {
   auto variant = choose(in, forced, operation, lookupVariants());
   if (!variant) return variant.error();
   const LookupTask task{in.node->shape, table, in.inputs[0]->grid.max()};
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, owner = std::move(owner), run = (*variant)->run, from = in.input_offsets[0],
               to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QLookupOp& lookup, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QLookupOp& lookup, const ForcedVariants& forced) {
   return makeLookupStep(in, "lookup", lookup.table, nullptr, forced);
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QRescaleOp& rescale, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QRescaleOp& rescale, const ForcedVariants& forced) {
   const auto table = std::make_shared<const std::array<std::uint8_t, 256>>(
       rescaleTable({in.inputs[0]->grid.zero_point, rescale.output.factors[0], in.node->grid.zero_point,
                     rescale.output.low, rescale.output.high}));
   return makeLookupStep(in, "rescale", *table, table, forced);
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVariants& forced) {
   auto variant = pool.average ? choose(in, forced, "average_pool", averagePoolVariants())
                               : choose(in, forced, "max_pool", maxPoolVariants());
   if (!variant) return variant.error();
@@ -149,7 +149,7 @@ Result<Step> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVa
   task.zero_point = in.node->grid.zero_point;
   task.low = pool.output.low;
   task.high = pool.output.high;
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.scratch_bytes = poolScratchBytes(task);
   step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
@@ -161,7 +161,7 @@ Result<Step> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVa
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVariants& forced) {
   auto variant = choose(in, forced, "lrn", lrnVariants());
   if (!variant) return variant.error();
   LrnTask task;
@@ -173,14 +173,14 @@ Result<Step> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVari
   task.input_zero_point = in.inputs[0]->grid.zero_point;
   task.zero_point = in.node->grid.zero_point;
   task.high = in.node->grid.max();
-  Step step;
+  RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
               to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVariants&) {
   struct Part {
     std::size_t from, to, bytes;
   };
@@ -192,15 +192,15 @@ Result<Step> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVaria
     if (in.input_offsets[i] != to) parts.push_back({in.input_offsets[i], to, bytes});
     to += bytes;
   }
-  Step step;
+  RunStep step;
   step.run = [parts = std::move(parts)](const Memory& m) {
     for (const Part& part : parts) std::memcpy(m.arena + part.to, m.arena + part.from, part.bytes);
   };
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVariants&) {
-  Step step;
+Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVariants&) {
+  RunStep step;
   step.run = [pad, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
               target = in.output_offset](const Memory& m) {
     padPlanes(from, m.arena + source, pad.before, static_cast<std::uint8_t>(pad.value), to, m.arena + target);
@@ -208,8 +208,8 @@ Result<Step> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVari
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QSliceOp& slice, const ForcedVariants&) {
-  Step step;
+Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const ForcedVariants&) {
+  RunStep step;
   step.run = [slice, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
               target = in.output_offset](const Memory& m) {
     slicePlanes(from, m.arena + source, slice.start, slice.step, to, m.arena + target);
@@ -217,8 +217,8 @@ Result<Step> makeOpStep(const StepInput& in, const QSliceOp& slice, const Forced
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVariants&) {
-  Step step;
+Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVariants&) {
+  RunStep step;
   if (in.input_offsets[0] == in.output_offset) {  // read in place
     step.run = [](const Memory&) {};
     return step;
@@ -231,13 +231,13 @@ Result<Step> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVari
   return step;
 }
 
-Result<Step> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
-  return Step{[](const Memory&) {}, {}, 0, 0};
+Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
+  return RunStep{[](const Memory&) {}, {}, 0, 0};
 }
 
 }  // namespace
 
-Result<Step> makeStep(const StepInput& input, const ForcedVariants& forced) {
+Result<RunStep> makeStep(const StepInput& input, const ForcedVariants& forced) {
   return std::visit([&](auto& op) { return makeOpStep(input, op, forced); }, input.node->op);
 }
 

@@ -20,7 +20,7 @@ struct Memory {
   std::int32_t* accumulators = nullptr;  // result of the last node, where it yields accumulators
 };
 
-struct Step {
+struct RunStep {
   std::function<void(const Memory&)> run;
   std::string_view variant;      // empty where the operation has none
   std::size_t packed_bytes = 0;  // of weights
@@ -37,6 +37,6 @@ struct StepInput {
 };
 
 // For all operations but the input. Errors: kUnknownVariant, kOutOfMemory.
-Result<Step> makeStep(const StepInput& input, const ForcedVariants& forced);
+Result<RunStep> makeStep(const StepInput& input, const ForcedVariants& forced);
 
 }  // namespace trefoil
