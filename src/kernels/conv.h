@@ -13,11 +13,11 @@ struct ConvTask {
   Shape in, out;
   Window window;
   int groups = 1;
-  int input_max = 255;                      // largest input value (255, or 15 at 4 bits); pads included
+  int input_max = 255;                       // largest input value (255, or 15 at 4 bits); pads included
   std::span<const std::uint8_t> pad_values;  // one an input channel
-  std::span<const std::int32_t> bias;       // one a filter
-  // Result: q = clamp(zero_point + rshift(A * factors[k]), low, high) as u8 planes; or, where `accumulators`, the int32 A
-  // themselves, densely in [K][H][W] order.
+  std::span<const std::int32_t> bias;        // one a filter
+  // Result: q = clamp(zero_point + rshift(A * factors[k]), low, high) as u8 planes; or, where `accumulators`,
+  // the int32 A themselves, densely in [K][H][W] order.
   bool accumulators = false;
   std::span<const FixedPoint> factors;  // one a filter
   int zero_point = 0, low = 0, high = 255;
@@ -36,8 +36,10 @@ struct ConvVariant {
   // Weights in the kernel's own order; made once. An empty buffer means out of memory.
   AlignedBuffer (*pack)(const ConvTask& task, const Weights& weights);
   std::size_t (*scratchBytes)(const ConvTask& task);
-  // input: planes; output: planes, or int32 accumulators; scratch: 64-byte aligned, scratchBytes() long, any content.
-  void (*run)(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output, std::uint8_t* scratch);
+  // input: planes; output: planes, or int32 accumulators; scratch: 64-byte aligned, scratchBytes() long, any
+  // content.
+  void (*run)(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
+              std::uint8_t* scratch);
 };
 
 }  // namespace trefoil

@@ -12,8 +12,8 @@
 namespace trefoil {
 
 struct Plan {
-  std::vector<QNode> nodes;  // without their weights; the steps refer to them
-  std::vector<RunStep> steps;   // one a node but the input
+  std::vector<QNode> nodes;    // without their weights; the steps refer to them
+  std::vector<RunStep> steps;  // one a node but the input
   std::vector<LayerInfo> layers;
   std::size_t input_offset = 0, output_offset = 0;  // in the arena; the latter only where q is the output
   std::size_t arena_bytes = 0, scratch_bytes = 0, packed_bytes = 0;

@@ -24,8 +24,8 @@ Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& for
 
 template <typename Weights>
 Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights,
-                          std::string_view operation, std::span<const ConvVariant<Weights>> table,
-                          const ForcedVariants& forced) {
+                             std::string_view operation, std::span<const ConvVariant<Weights>> table,
+                             const ForcedVariants& forced) {
   ConvTask task;
   task.in = in.inputs[0]->shape;
   task.out = in.node->shape;
@@ -112,8 +112,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedV
 
 // `table` must outlive the step: either the model holds it or `owner` does.
 Result<RunStep> makeLookupStep(const StepInput& in, std::string_view operation,
-                            std::span<const std::uint8_t> table, std::shared_ptr<const void> owner,
-                            const ForcedVariants& forced) {
+                               std::span<const std::uint8_t> table, std::shared_ptr<const void> owner,
+                               const ForcedVariants& forced) {
   auto variant = choose(in, forced, operation, lookupVariants());
   if (!variant) return variant.error();
   const LookupTask task{in.node->shape, table, in.inputs[0]->grid.max()};

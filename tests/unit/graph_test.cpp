@@ -80,10 +80,7 @@ const float kInf = std::numeric_limits<float>::infinity();
 const Broken kBroken[] = {
     {"no nodes", [](Graph& g) { g.nodes.clear(); }},
     {"no input", [](Graph& g) { g.nodes[kIn].op = ReshapeOp{}; }},
-    {"two inputs",
-     [](Graph& g) {
-       g.nodes[kConv] = {"in2", InputOp{}, {}, {6, 5, 8}};
-     }},
+    {"two inputs", [](Graph& g) { g.nodes[kConv] = {"in2", InputOp{}, {}, {6, 5, 8}}; }},
     {"input that reads", [](Graph& g) { g.nodes[kIn].inputs = {0}; }, ErrorCode::kGraphCycle},
     {"output before", [](Graph& g) { g.output = -1; }, ErrorCode::kMissingInitializer},
     {"output after", [](Graph& g) { g.output = kSoft + 1; }, ErrorCode::kMissingInitializer},
@@ -99,14 +96,8 @@ const Broken kBroken[] = {
     {"no slice input", [](Graph& g) { g.nodes[kSlice].inputs.clear(); }},
     {"no channels", [](Graph& g) { g.nodes[kIn].shape.channels = 0; }},
     {"negative rows", [](Graph& g) { g.nodes[kIn].shape.height = INT_MIN; }},
-    {"huge dimension",
-     [](Graph& g) {
-       g.nodes[kIn].shape = {kMaxDimension + 1, 1, 1};
-     }},
-    {"huge image",
-     [](Graph& g) {
-       g.nodes[kIn].shape = {kMaxDimension, kMaxDimension, kMaxDimension};
-     }},
+    {"huge dimension", [](Graph& g) { g.nodes[kIn].shape = {kMaxDimension + 1, 1, 1}; }},
+    {"huge image", [](Graph& g) { g.nodes[kIn].shape = {kMaxDimension, kMaxDimension, kMaxDimension}; }},
     {"conv rows", [](Graph& g) { ++g.nodes[kConv].shape.height; }},
     {"conv kernel", [](Graph& g) { op<ConvOp>(g, kConv).window.kernel_h = 0; }},
     {"conv stride", [](Graph& g) { op<ConvOp>(g, kConv).window.stride_w = -1; }},
@@ -128,10 +119,7 @@ const Broken kBroken[] = {
     {"affine scale", [](Graph& g) { op<ChannelAffineOp>(g, kBn).scale.push_back(1); }},
     {"affine shift", [](Graph& g) { op<ChannelAffineOp>(g, kBn).shift.clear(); }},
     {"affine NaN", [](Graph& g) { op<ChannelAffineOp>(g, kBn).shift[0] = kNan; }},
-    {"affine shape",
-     [](Graph& g) {
-       g.nodes[kBn].shape = {6, 8, 5};
-     }},
+    {"affine shape", [](Graph& g) { g.nodes[kBn].shape = {6, 8, 5}; }},
     {"clip order", [](Graph& g) { op<ActivationOp>(g, kClip).high = -1; }},
     {"clip NaN", [](Graph& g) { op<ActivationOp>(g, kClip).low = kNan; }},
     {"clip nothing left",
@@ -171,9 +159,7 @@ const Broken kBroken[] = {
     {"slice overflow", [](Graph& g) { op<SliceOp>(g, kSlice).step[2] = INT_MAX; }},
     {"reshape size", [](Graph& g) { g.nodes[kFlat].shape.channels = 35; }},
     {"softmax of an image",
-     [](Graph& g) {
-       g.nodes[kSoft].inputs[0] = kConv, g.nodes[kSoft].shape = {6, 5, 8};
-     }},
+     [](Graph& g) { g.nodes[kSoft].inputs[0] = kConv, g.nodes[kSoft].shape = {6, 5, 8}; }},
 };
 
 }  // namespace

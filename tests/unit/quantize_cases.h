@@ -249,14 +249,10 @@ inline const std::vector<NetCase>& netCases() {
        [](NetBuilder& b) { b.relu(b.classifier(stem(b), 5)); },
        {"int8_conv", "average_pool"}},
       {"ends in a reshape and softmax",
-       [](NetBuilder& b) {
-         b.add(SoftmaxOp{}, {b.reshape(b.classifier(stem(b), 5), {5, 1, 1})}, {5, 1, 1});
-       },
+       [](NetBuilder& b) { b.add(SoftmaxOp{}, {b.reshape(b.classifier(stem(b), 5), {5, 1, 1})}, {5, 1, 1}); },
        {"int8_conv", "average_pool"}},
       {"fully connected only",
-       [](NetBuilder& b) {
-         b.layer(b.relu(b.layer(b.reshape(0, {432, 1, 1}), 24, 1)), 5, 1);
-       },
+       [](NetBuilder& b) { b.layer(b.relu(b.layer(b.reshape(0, {432, 1, 1}), 24, 1)), 5, 1); },
        {"int8_conv", "reshape"}},
   };
   return cases;

@@ -394,9 +394,8 @@ TEST_SUITE("quantize") {
     refused(ErrorCode::kBadOption, "5 classes", [](QuantizeInput* in) { in->labels = {"a", "b"}; });
     refused(ErrorCode::kBadOption, "std", [](QuantizeInput* in) { in->preprocess.std[1] = 0; });
     refused(ErrorCode::kBadOption, "mean", [](QuantizeInput* in) { in->preprocess.mean[0] = NAN; });
-    refused(ErrorCode::kUnsupportedOp, "channels", [](QuantizeInput* in) {
-      in->graph = buildCase(netCase("relu"), {4, 12, 12});
-    });
+    refused(ErrorCode::kUnsupportedOp, "channels",
+            [](QuantizeInput* in) { in->graph = buildCase(netCase("relu"), {4, 12, 12}); });
     refused(ErrorCode::kUnsupportedOp, "softmax", [](QuantizeInput* in) {
       NetBuilder b({3, 12, 12});
       const int scores = b.classifier(stem(b), 5);
