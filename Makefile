@@ -1,5 +1,6 @@
 # A thin front: every build command is a preset in CMakePresets.json or a script in package.json.
 # Each target first sets up what it needs (cmake/setup.sh), and a second run finds it in place.
+# `exec cmake`: without a shell, make would take the folder cmake/ of an Emscripten on PATH for the program.
 
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
@@ -33,8 +34,8 @@ setup-wasm setup-native setup-lint setup-browser setup-node26:
 
 # --- builds ---------------------------------------------------------------------------------------------------
 wasm: setup-wasm
-	cmake --workflow --preset wasm-modules
-	cmake --workflow --preset wasm-relaxed-modules
+	exec cmake --workflow --preset wasm-modules
+	exec cmake --workflow --preset wasm-relaxed-modules
 
 npm: wasm
 	npm run --silent build
@@ -44,14 +45,14 @@ page: npm
 
 # --- tests ----------------------------------------------------------------------------------------------------
 test-native: setup-native
-	cmake --workflow --preset native
+	exec cmake --workflow --preset native
 
 test-asan: setup-native
-	cmake --workflow --preset asan
+	exec cmake --workflow --preset asan
 
 test-wasm: setup-wasm
-	cmake --workflow --preset wasm
-	cmake --workflow --preset wasm-relaxed
+	exec cmake --workflow --preset wasm
+	exec cmake --workflow --preset wasm-relaxed
 
 # The package as users get it, under the oldest Node it supports and under a new one.
 test-node: npm setup-node26
@@ -64,14 +65,14 @@ test-browser: page setup-browser
 
 # --no-liftoff: V8's baseline compiler is not what is to be timed. make bench ARGS='3x3 500' narrows it down.
 bench: setup-wasm
-	cmake --workflow --preset bench
+	exec cmake --workflow --preset bench
 	node --no-liftoff build/wasm/tests/kernel_bench.js $(ARGS)
 
 # --- style ----------------------------------------------------------------------------------------------------
 lint: setup-lint setup-native
 	python3 cmake/check_includes.py --self-test && python3 cmake/check_includes.py
 	clang-format-19 --dry-run -Werror $(cpp_files)
-	cmake --workflow --preset lint
+	exec cmake --workflow --preset lint
 	run-clang-tidy-19 -quiet -p build/native 'src/.*\.cpp$$'
 	npm run --silent lint
 

@@ -75,8 +75,8 @@ TEST_SUITE("move") {
     for (int c = 0; c < 2; ++c) {
       for (int y = 0; y < 4; ++y) {
         for (int x = 0; x < 4; ++x) {
-          expected.push_back(
-              source[static_cast<std::size_t>(((1 + 3 * c) * 9 + 2 + 2 * y) * 20 + 3 + 5 * x)]);
+          const int from_index = ((1 + 3 * c) * 9 + 2 + 2 * y) * 20 + 3 + 5 * x;
+          expected.push_back(source[static_cast<std::size_t>(from_index)]);
         }
       }
     }

@@ -98,7 +98,7 @@ TEST_SUITE("format") {
       const int channels = model.nodes.back().shape.channels;
       for (int p = 1; p <= 2; ++p) {
         TernaryPlane plane;
-        plane.codes.assign(static_cast<std::size_t>(32 * channels), 1);
+        plane.codes.assign(std::size_t{32} * static_cast<std::size_t>(channels), 1);
         plane.scales.assign(plane.codes.size(), static_cast<std::uint8_t>(10 * layer + p));
         conv.ternary.planes.push_back(plane);
       }

@@ -33,12 +33,14 @@ QConvOp convOf(int filters, int channels, int kernel, bool ternary) {
   QConvOp conv;
   conv.window.kernel_h = conv.window.kernel_w = kernel;
   conv.window.pad_top = conv.window.pad_left = conv.window.pad_bottom = conv.window.pad_right = kernel / 2;
-  const auto weights = static_cast<std::size_t>(filters * channels * kernel * kernel);
+  const int weight_count = filters * channels * kernel * kernel;
+  const auto weights = static_cast<std::size_t>(weight_count);
   if (ternary) {
     conv.ternary.group_size = 2;
     TernaryPlane plane;
     plane.codes.assign(weights, 1);
-    plane.scales.assign(static_cast<std::size_t>(filters * scalesPerFilter(channels, kernel * kernel, 2)), 3);
+    const int scale_count = filters * scalesPerFilter(channels, kernel * kernel, 2);
+    plane.scales.assign(static_cast<std::size_t>(scale_count), 3);
     conv.ternary.planes = {plane};
   } else {
     conv.int8.assign(weights, -2);
