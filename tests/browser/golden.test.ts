@@ -7,6 +7,7 @@ import { buildSync } from 'esbuild';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseGoldens } from '../golden/golden.js';
+import type { golden } from './golden-page.js';
 
 const root = resolve(import.meta.dirname, '../..');
 const types: Record<string, string> = {
@@ -19,26 +20,28 @@ let server: Server;
 let browser: Browser;
 let page: Page;
 
+declare const window: { golden?: typeof golden };
+
 beforeAll(async () => {
-  const goldenModule = buildSync({
-    entryPoints: [join(root, 'tests/golden/golden.ts')],
+  const pageModule = buildSync({
+    entryPoints: [join(root, 'tests/browser/golden-page.ts')],
+    bundle: true,
     format: 'esm',
     target: 'es2022',
+    // The package itself is served as it is built.
+    alias: { trefoil: '/npm/dist/index.js', 'trefoil/quantize': '/npm/dist/quantize.js' },
+    external: ['/npm/dist/*'],
     write: false,
   }).outputFiles[0]!.text;
   server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, 'http://localhost').pathname));
     try {
+      const html = '<!doctype html><script type="module" src="/golden-page.js"></script>';
       const body =
-        path === '/golden.js'
-          ? goldenModule
-          : path === '/'
-            ? '<!doctype html>'
-            : readFileSync(join(root, path));
-      const type = types[path === '/' ? '.html' : extname(path)] ?? 'application/octet-stream';
+        path === '/golden-page.js' ? pageModule : path === '/' ? html : readFileSync(join(root, path));
       response
         .writeHead(200, {
-          'Content-Type': type,
+          'Content-Type': types[path === '/' ? '.html' : extname(path)] ?? 'application/octet-stream',
           'Content-Security-Policy': "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
         })
         .end(body);
@@ -59,6 +62,7 @@ beforeAll(async () => {
   });
   page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  await page.waitForFunction(() => window.golden !== undefined);
 }, 60_000);
 
 afterAll(async () => {
@@ -69,54 +73,19 @@ afterAll(async () => {
 test('golden models give their golden logits', async () => {
   const goldens = parseGoldens(readFileSync(join(root, 'tests/golden/golden.txt'), 'utf8'));
   expect(goldens.length).toBeGreaterThanOrEqual(3);
-  for (const golden of goldens) {
-    const hash = await page.evaluate(async ({ file, images }) => {
-      const { loadModel } = (await import('/npm/dist/index.js' as string)) as typeof import('trefoil');
-      const { goldenPixels, LogitHash } = (await import(
-        '/golden.js' as string
-      )) as typeof import('../golden/golden.js');
-      const model = await loadModel(`/tests/golden/${file}`);
-      const [, height, width] = model.info.inputShape;
-      const hash = new LogitHash();
-      for (let seed = 1; seed <= images; ++seed) {
-        const { integers } = await model.logits({ data: goldenPixels(width, height, seed), width, height });
-        hash.add(integers);
-      }
-      model.dispose();
-      return hash.toString();
-    }, golden);
-    expect({ file: golden.file, hash }).toEqual({ file: golden.file, hash: golden.hash });
+  for (const entry of goldens) {
+    const hash = await page.evaluate((item) => window.golden!.logitHash(item), entry);
+    expect({ file: entry.file, hash }).toEqual({ file: entry.file, hash: entry.hash });
   }
 });
 
 test('a page that is missing is told apart from a model', async () => {
-  const failure = await page.evaluate(async () => {
-    const { loadModel } = (await import('/npm/dist/index.js' as string)) as typeof import('trefoil');
-    return loadModel('/missing.trefoil').then(
-      () => 'loaded',
-      (error: { code: string; message: string }) => `${error.code} ${error.message}`,
-    );
-  });
+  const failure = await page.evaluate(() => window.golden!.failureOf('/missing.trefoil'));
   expect(failure).toContain('NETWORK');
   expect(failure).toContain('404');
 });
 
 test('the quantizer writes the same bytes as in Node', async () => {
   const expected = readFileSync(join(root, 'tests/golden/quantized.sha256'), 'utf8').trim();
-  const actual = await page.evaluate(async () => {
-    const { quantize } = (await import(
-      '/npm/dist/quantize.js' as string
-    )) as typeof import('trefoil/quantize');
-    const preprocess = await (await fetch('/models/signs/preprocess.json')).json();
-    const labels = (await (await fetch('/models/signs/labels.txt')).text()).trim().split('\n');
-    const onnx = new Uint8Array(await (await fetch('/models/signs/signs.onnx')).arrayBuffer());
-    const calibration = Array.from(
-      { length: 16 },
-      (_, i) => `/models/signs/calibration/${String(i).padStart(2, '0')}.png`,
-    );
-    const { model } = await quantize(onnx, { calibration, groupSize: 4, preprocess, labels });
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array(model)));
-    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  });
-  expect(actual).toBe(expected);
+  expect(await page.evaluate(() => window.golden!.quantizedDigest())).toBe(expected);
 }, 120_000);
