@@ -27,7 +27,6 @@ function(trefoil_header_library name)
   target_include_directories(trefoil_header_${name} SYSTEM INTERFACE "$<BUILD_INTERFACE:${folder}>")
 endfunction()
 
-trefoil_header_library(eigen PROBE Eigen/Core PACKAGE libeigen3-dev SUFFIXES eigen3)
 trefoil_header_library(protozero PROBE protozero/pbf_reader.hpp PACKAGE libprotozero-dev)
 trefoil_header_library(flatbuffers PROBE flatbuffers/flatbuffers.h PACKAGE libflatbuffers-dev)
 if(NOT EMSCRIPTEN)

@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 
 declare -A debian_packages=(
   [wasm]='ca-certificates cmake ninja-build ccache libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-          libeigen3-dev doctest-dev'
-  [native]='cmake ninja-build ccache g++ libprotozero-dev libflatbuffers-dev flatbuffers-compiler libeigen3-dev
+          doctest-dev'
+  [native]='cmake ninja-build ccache g++ libprotozero-dev libflatbuffers-dev flatbuffers-compiler
             doctest-dev libsimde-dev'
   [lint]='clang-format-19 clang-tidy-19'
   [browser]='chromium fonts-dejavu-core'
