@@ -36,10 +36,10 @@ struct ConvVariant {
   // Weights in the kernel's own order; made once. An empty buffer means out of memory.
   AlignedBuffer (*pack)(const ConvTask& task, const Weights& weights);
   std::size_t (*scratchBytes)(const ConvTask& task);
-  // input: planes; output: planes, or int32 accumulators; scratch: 64-byte aligned, scratchBytes() long, any
-  // content.
+  // input: planes; output: planes, or int32 accumulators; scratch: the part's own, 64-byte aligned,
+  // scratchBytes() long, any content.
   void (*run)(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-              std::uint8_t* scratch);
+              std::uint8_t* scratch, Part part);
 };
 
 }  // namespace trefoil

@@ -5,6 +5,7 @@
 // tests and benchmarks loop over the tables.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -17,6 +18,31 @@
 namespace trefoil {
 
 enum class Isa { kScalar, kSimd128, kRelaxed };
+
+// Part `index` of `count` of an operation's work, for threads. All parts together write what {0, 1} writes,
+// whatever the count, in any order and at the same time: each output byte belongs to one part, and every part
+// has scratch memory of its own. A part may be empty.
+struct Part {
+  int index = 0, count = 1;
+
+  struct Range {
+    std::size_t begin, end;
+    bool empty() const { return begin == end; }
+  };
+  // This part's share of `pieces` equal pieces.
+  constexpr Range of(std::size_t pieces) const { return {cut(pieces, index), cut(pieces, index + 1)}; }
+  // The same in units of several pieces, of which the last one may hold fewer.
+  constexpr Range of(std::size_t pieces, std::size_t unit) const {
+    const Range units = of((pieces + unit - 1) / unit);
+    return {std::min(units.begin * unit, pieces), std::min(units.end * unit, pieces)};
+  }
+
+ private:
+  constexpr std::size_t cut(std::size_t pieces, int at) const {
+    return static_cast<std::size_t>(std::uint64_t{pieces} * static_cast<unsigned>(at) /
+                                    static_cast<unsigned>(count));
+  }
+};
 
 // One kernel of an operation: a row of the operation's table. Every kernel supports every task that its
 // contract header allows; convolutions, whose kernels are choosier, have a table of their own

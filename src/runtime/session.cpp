@@ -88,7 +88,7 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
   const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
   copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
              count);
-  for (const RunStep& step : impl_->plan.steps) step.run(memory);
+  for (const RunStep& step : impl_->plan.steps) step.run(memory, Part{});
 
   const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
   if (!impl_->output_accumulators) {

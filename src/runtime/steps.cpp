@@ -52,11 +52,11 @@ Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Wei
   step.variant = (*variant)->name;
   step.packed_bytes = packed->size();
   step.scratch_bytes = (*variant)->scratchBytes(task);
-  step.run = [task, packed, run = (*variant)->run, from = in.input_offsets[0],
-              to = in.output_offset](const Memory& m) {
+  step.run = [task, packed, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](
+                 const Memory& m, Part part) {
     void* out = m.arena + to;
     if (task.accumulators) out = m.accumulators;
-    run(task, *packed, m.arena + from, out, m.scratch);
+    run(task, *packed, m.arena + from, out, m.scratch, part);
   };
   return step;
 }
@@ -88,7 +88,9 @@ Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedV
   RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
-              to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
+              to = in.output_offset](const Memory& m, Part part) {
+    run(task, m.arena + a, m.arena + b, m.arena + to, part);
+  };
   return step;
 }
 
@@ -106,7 +108,9 @@ Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedV
   RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],
-              to = in.output_offset](const Memory& m) { run(task, m.arena + a, m.arena + b, m.arena + to); };
+              to = in.output_offset](const Memory& m, Part part) {
+    run(task, m.arena + a, m.arena + b, m.arena + to, part);
+  };
   return step;
 }
 
@@ -120,7 +124,9 @@ Result<RunStep> makeLookupStep(const StepInput& in, std::string_view operation,
   RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, owner = std::move(owner), run = (*variant)->run, from = in.input_offsets[0],
-              to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
+              to = in.output_offset](const Memory& m, Part part) {
+    run(task, m.arena + from, m.arena + to, part);
+  };
   return step;
 }
 
@@ -152,11 +158,11 @@ Result<RunStep> makeOpStep(const StepInput& in, const QPoolOp& pool, const Force
   RunStep step;
   step.variant = (*variant)->name;
   step.scratch_bytes = poolScratchBytes(task);
-  step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
-              to = in.output_offset](const Memory& m) {
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](const Memory& m,
+                                                                                              Part part) {
     void* out = m.arena + to;
     if (task.accumulators) out = m.accumulators;
-    run(task, m.arena + from, out, m.scratch);
+    run(task, m.arena + from, out, m.scratch, part);
   };
   return step;
 }
@@ -175,26 +181,30 @@ Result<RunStep> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedV
   task.high = in.node->grid.max();
   RunStep step;
   step.variant = (*variant)->name;
-  step.run = [task, run = (*variant)->run, from = in.input_offsets[0],
-              to = in.output_offset](const Memory& m) { run(task, m.arena + from, m.arena + to); };
+  step.run = [task, run = (*variant)->run, from = in.input_offsets[0], to = in.output_offset](
+                 const Memory& m, Part part) { run(task, m.arena + from, m.arena + to, part); };
   return step;
 }
 
 Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVariants&) {
-  struct Part {
+  struct Copy {
     std::size_t from, to, bytes;
   };
-  std::vector<Part> parts;
+  std::vector<Copy> copies;
   std::size_t to = in.output_offset;
   for (std::size_t i = 0; i < in.inputs.size(); ++i) {
     const std::size_t bytes = tensorBytes(in.inputs[i]->shape);
     // The plan puts an input that nothing forbids to where it belongs already.
-    if (in.input_offsets[i] != to) parts.push_back({in.input_offsets[i], to, bytes});
+    if (in.input_offsets[i] != to) copies.push_back({in.input_offsets[i], to, bytes});
     to += bytes;
   }
   RunStep step;
-  step.run = [parts = std::move(parts)](const Memory& m) {
-    for (const Part& part : parts) std::memcpy(m.arena + part.to, m.arena + part.from, part.bytes);
+  step.run = [copies = std::move(copies)](const Memory& m, Part part) {
+    for (const Copy& copy : copies) {
+      const Part::Range bytes = part.of(copy.bytes, 64);
+      std::memcpy(m.arena + copy.to + bytes.begin, m.arena + copy.from + bytes.begin,
+                  bytes.end - bytes.begin);
+    }
   };
   return step;
 }
@@ -202,7 +212,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVa
 Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVariants&) {
   RunStep step;
   step.run = [pad, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
-              target = in.output_offset](const Memory& m) {
+              target = in.output_offset](const Memory& m, Part part) {
+    if (part.index > 0) return;
     padPlanes(from, m.arena + source, pad.before, static_cast<std::uint8_t>(pad.value), to, m.arena + target);
   };
   return step;
@@ -211,7 +222,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedV
 Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const ForcedVariants&) {
   RunStep step;
   step.run = [slice, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
-              target = in.output_offset](const Memory& m) {
+              target = in.output_offset](const Memory& m, Part part) {
+    if (part.index > 0) return;
     slicePlanes(from, m.arena + source, slice.start, slice.step, to, m.arena + target);
   };
   return step;
@@ -220,19 +232,20 @@ Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const For
 Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVariants&) {
   RunStep step;
   if (in.input_offsets[0] == in.output_offset) {  // read in place
-    step.run = [](const Memory&) {};
+    step.run = [](const Memory&, Part) {};
     return step;
   }
   step.run = [from = planeLayout(in.inputs[0]->shape), to = planeLayout(in.node->shape),
               source = in.input_offsets[0], target = in.output_offset,
-              count = static_cast<std::size_t>(in.node->shape.size())](const Memory& m) {
+              count = static_cast<std::size_t>(in.node->shape.size())](const Memory& m, Part part) {
+    if (part.index > 0) return;
     copyPlanes(from, m.arena + source, to, m.arena + target, count);
   };
   return step;
 }
 
 Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
-  return RunStep{[](const Memory&) {}, {}, 0, 0};
+  return RunStep{[](const Memory&, Part) {}, {}, 0, 0};
 }
 
 }  // namespace

@@ -16,14 +16,14 @@ namespace trefoil {
 // Where the values are while a network runs.
 struct Memory {
   std::uint8_t* arena = nullptr;
-  std::uint8_t* scratch = nullptr;
+  std::uint8_t* scratch = nullptr;       // of the thread that runs the part
   std::int32_t* accumulators = nullptr;  // result of the last node, where it yields accumulators
 };
 
 struct RunStep {
-  std::function<void(const Memory&)> run;
-  std::string_view variant;      // empty where the operation has none
-  std::size_t packed_bytes = 0;  // of weights
+  std::function<void(const Memory&, Part)> run;  // one part; all of them may run at the same time
+  std::string_view variant;                      // empty where the operation has none
+  std::size_t packed_bytes = 0;                  // of weights
   std::size_t scratch_bytes = 0;
 };
 

@@ -110,7 +110,7 @@ double fastestRun(const Variant& variant, const ConvTask& task, const Weights& w
   double best = 1e9, total = 0;
   for (int run = 0; run < 2 || total < milliseconds; ++run) {
     const auto start = std::chrono::steady_clock::now();
-    variant.run(task, packed, input.data(), output.data(), scratch.data());
+    variant.run(task, packed, input.data(), output.data(), scratch.data(), Part{});
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     best = std::min(best, took.count());
     total += took.count();

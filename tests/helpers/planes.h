@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "helpers/parts.h"
 #include "helpers/random.h"
 #include "kernels/variant.h"
 
@@ -28,18 +29,24 @@ inline AlignedBuffer randomPlanes(Random& random, const Shape& shape, int high =
 class Target {
  public:
   explicit Target(std::size_t bytes) : buffer_(bytes) {
-    std::memset(buffer_.data(), 0xA5, bytes + kSlackBytes);
+    std::memset(buffer_.data(), kFill, bytes + kSlackBytes);
   }
   explicit Target(const Shape& shape) : Target(tensorBytes(shape)) {}
   std::uint8_t* data() { return buffer_.data(); }
+  // See helpers/parts.h; once.
+  template <typename Run>
+  bool runParts(int count, const Run& run) {
+    return testing::runParts(count, buffer_.size(), kFill, buffer_.data(), run);
+  }
   bool endIntact() const {
     for (std::size_t i = 0; i < kSlackBytes; ++i) {
-      if (buffer_.data()[buffer_.size() + i] != 0xA5) return false;
+      if (buffer_.data()[buffer_.size() + i] != kFill) return false;
     }
     return true;
   }
 
  private:
+  static constexpr std::uint8_t kFill = 0xA5;
   AlignedBuffer buffer_;
 };
 

@@ -61,11 +61,15 @@ TEST_SUITE("add") {
         const AlignedBuffer a = testing::randomPlanes(random, shape);
         const AlignedBuffer b = testing::randomPlanes(random, shape);
         testing::Target expected(shape);
-        testing::Target actual(shape);
         addScalar(task, a.data(), b.data(), expected.data());
-        variant.run(task, a.data(), b.data(), actual.data());
-        REQUIRE(testing::denseBytes(shape, actual.data()) == testing::denseBytes(shape, expected.data()));
-        REQUIRE(actual.endIntact());
+        for (const int parts : testing::kPartCounts) {
+          testing::Target actual(shape);
+          REQUIRE(actual.runParts(parts, [&](Part part, std::uint8_t* out) {
+            variant.run(task, a.data(), b.data(), out, part);
+          }));
+          REQUIRE(testing::denseBytes(shape, actual.data()) == testing::denseBytes(shape, expected.data()));
+          REQUIRE(actual.endIntact());
+        }
       }
     }
   }

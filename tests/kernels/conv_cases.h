@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "helpers/parts.h"
 #include "kernels/conv.h"
 
 namespace conv_cases {
@@ -225,22 +226,29 @@ struct Case {
 
 struct Outcome {
   bool in_bounds;                    // nothing behind output or scratch memory was written
+  bool disjoint;                     // no byte was written by two parts
   std::vector<std::int64_t> values;  // [K][H][W]
 };
 
-template <typename Variant, typename Weights>
-Outcome runVariant(const Variant& variant, const Case& c, const Weights& weights) {
+inline bool slackIntact(const AlignedBuffer& buffer) {
+  bool intact = true;
+  for (std::size_t i = 0; i < kSlackBytes; ++i) intact &= buffer.data()[buffer.size() + i] == 0x5C;
+  return intact;
+}
+
+template <typename Variant>
+Outcome runVariant(const Variant& variant, const Case& c, const AlignedBuffer& packed, int parts) {
   const ConvTask& task = c.task;
-  const AlignedBuffer packed = variant.pack(task, weights);
   AlignedBuffer scratch(variant.scratchBytes(task)), output(c.outputBytes());
-  std::memset(scratch.data(), 0x5C, scratch.size() + kSlackBytes);
   std::memset(output.data(), 0x5C, output.size() + kSlackBytes);
-  variant.run(task, packed, c.input.data(), output.data(), scratch.data());
-  Outcome outcome{true, {}};
-  for (const AlignedBuffer* buffer : {&scratch, &output}) {
-    for (std::size_t i = 0; i < kSlackBytes; ++i)
-      outcome.in_bounds &= buffer->data()[buffer->size() + i] == 0x5C;
-  }
+  Outcome outcome{true, true, {}};
+  outcome.disjoint =
+      testing::runParts(parts, output.size(), 0x5C, output.data(), [&](Part part, std::uint8_t* to) {
+        std::memset(scratch.data(), 0x5C, scratch.size() + kSlackBytes);
+        variant.run(task, packed, c.input.data(), to, scratch.data(), part);
+        outcome.in_bounds &= slackIntact(scratch);
+      });
+  outcome.in_bounds &= slackIntact(output);
   for (int k = 0; k < task.out.channels; ++k) {
     for (std::int64_t i = 0; i < task.out.plane(); ++i) {
       if (task.accumulators) {

@@ -46,11 +46,15 @@ std::vector<std::string_view> checkAll(const Geometry& geometry, Values values, 
   for (const Int8ConvVariant& variant : int8ConvVariants()) {
     if (!variant.supports(c.task, view)) continue;
     names.push_back(variant.name);
-    const Outcome outcome = runVariant(variant, c, view);
-    INFO(std::string(variant.name), ": ", describe(geometry), " seed ", seed);
-    CHECK(outcome.in_bounds);
-    const bool equal = outcome.values == expected;
-    CHECK(equal);
+    const AlignedBuffer packed = variant.pack(c.task, view);
+    for (const int parts : testing::kPartCounts) {
+      const Outcome outcome = runVariant(variant, c, packed, parts);
+      INFO(std::string(variant.name), " in ", parts, " parts: ", describe(geometry), " seed ", seed);
+      CHECK(outcome.in_bounds);
+      CHECK(outcome.disjoint);
+      const bool equal = outcome.values == expected;
+      CHECK(equal);
+    }
   }
   return names;
 }

@@ -52,10 +52,13 @@ TEST_SUITE("lrn") {
           }
         }
         for (const auto& variant : lrnVariants()) {
-          testing::Target out(shape);
-          variant.run(task, in.data(), out.data());
-          REQUIRE(testing::denseBytes(shape, out.data()) == expected);
-          REQUIRE(out.endIntact());
+          for (const int parts : testing::kPartCounts) {
+            testing::Target out(shape);
+            REQUIRE(out.runParts(
+                parts, [&](Part part, std::uint8_t* to) { variant.run(task, in.data(), to, part); }));
+            REQUIRE(testing::denseBytes(shape, out.data()) == expected);
+            REQUIRE(out.endIntact());
+          }
         }
       }
     }

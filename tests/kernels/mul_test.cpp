@@ -52,10 +52,14 @@ TEST_SUITE("mul") {
         }
         for (const auto& variant : mulVariants()) {
           CAPTURE(variant.name);
-          testing::Target out(shape);
-          variant.run(task, a.data(), b.data(), out.data());
-          REQUIRE(testing::denseBytes(shape, out.data()) == expected);
-          REQUIRE(out.endIntact());
+          for (const int parts : testing::kPartCounts) {
+            testing::Target out(shape);
+            REQUIRE(out.runParts(parts, [&](Part part, std::uint8_t* to) {
+              variant.run(task, a.data(), b.data(), to, part);
+            }));
+            REQUIRE(testing::denseBytes(shape, out.data()) == expected);
+            REQUIRE(out.endIntact());
+          }
         }
       }
     }

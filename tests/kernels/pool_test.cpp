@@ -131,27 +131,30 @@ TEST_SUITE("pool") {
       AlignedBuffer scratch(poolScratchBytes(task));
       std::memset(scratch.data(), random.integer(0, 255), scratch.size());
 
-      for (const auto& variant : maxPoolVariants()) {
-        CAPTURE(variant.name);
-        testing::Target out(task.out);
-        variant.run(task, in.data(), out.data(), scratch.data());
-        REQUIRE(testing::denseBytes(task.out, out.data()) == expected.max);
+      const auto check = [&](const auto& variant, const PoolTask& asked, testing::Target out, int parts) {
+        REQUIRE(out.runParts(parts, [&](Part part, std::uint8_t* to) {
+          variant.run(asked, in.data(), to, scratch.data(), part);
+        }));
         REQUIRE(out.endIntact());
-      }
-      for (const auto& variant : averagePoolVariants()) {
-        CAPTURE(variant.name);
-        testing::Target out(task.out);
-        variant.run(task, in.data(), out.data(), scratch.data());
-        REQUIRE(testing::denseBytes(task.out, out.data()) == expected.average);
-        REQUIRE(out.endIntact());
+        return out;
+      };
+      for (const int parts : testing::kPartCounts) {
+        for (const auto& variant : maxPoolVariants()) {
+          CAPTURE(variant.name);
+          testing::Target out = check(variant, task, testing::Target(task.out), parts);
+          REQUIRE(testing::denseBytes(task.out, out.data()) == expected.max);
+        }
+        for (const auto& variant : averagePoolVariants()) {
+          CAPTURE(variant.name);
+          testing::Target out = check(variant, task, testing::Target(task.out), parts);
+          REQUIRE(testing::denseBytes(task.out, out.data()) == expected.average);
 
-        PoolTask sums = task;
-        sums.accumulators = true;
-        testing::Target accumulators(expected.sums.size() * sizeof(std::int32_t));
-        variant.run(sums, in.data(), accumulators.data(), scratch.data());
-        REQUIRE(std::memcmp(accumulators.data(), expected.sums.data(),
-                            expected.sums.size() * sizeof(std::int32_t)) == 0);
-        REQUIRE(accumulators.endIntact());
+          PoolTask sums = task;
+          sums.accumulators = true;
+          const std::size_t bytes = expected.sums.size() * sizeof(std::int32_t);
+          testing::Target accumulators = check(variant, sums, testing::Target(bytes), parts);
+          REQUIRE(std::memcmp(accumulators.data(), expected.sums.data(), bytes) == 0);
+        }
       }
     }
   }

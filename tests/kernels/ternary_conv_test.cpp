@@ -119,11 +119,16 @@ std::vector<std::string_view> checkAll(const Geometry& geometry, const Recipe& r
   for (const TernaryConvVariant& variant : ternaryConvVariants()) {
     if (!variant.supports(c.task, weights)) continue;
     names.push_back(variant.name);
-    const Outcome outcome = runVariant(variant, c, weights);
-    INFO(std::string(variant.name), ": ", describe(geometry), " ", describe(recipe), " seed ", seed);
-    CHECK(outcome.in_bounds);
-    const bool equal = outcome.values == expected;
-    CHECK(equal);
+    const AlignedBuffer packed = variant.pack(c.task, weights);
+    for (const int parts : testing::kPartCounts) {
+      const Outcome outcome = runVariant(variant, c, packed, parts);
+      INFO(std::string(variant.name), " in ", parts, " parts: ", describe(geometry), " ", describe(recipe),
+           " seed ", seed);
+      CHECK(outcome.in_bounds);
+      CHECK(outcome.disjoint);
+      const bool equal = outcome.values == expected;
+      CHECK(equal);
+    }
   }
   return names;
 }

@@ -16,8 +16,10 @@ struct AddTask {
   int zero_point = 0, low = 0, high = 255;
 };
 
-using AddFn = void(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
+using AddFn = void(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out,
+                   Part part);
 
+// Whole tasks; the table's rows cut them into parts.
 void addScalar(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
 void addSimd128(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
 

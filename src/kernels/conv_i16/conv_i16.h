@@ -17,7 +17,7 @@ struct ConvI16Kernel {
   AlignedBuffer (*pack)(const ConvTask& task, std::span<const std::int16_t> weights);
   std::size_t (*scratchBytes)(const ConvTask& task);
   void (*run)(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-              std::uint8_t* scratch);
+              std::uint8_t* scratch, Part part);
 };
 
 extern const ConvI16Kernel kConvI16Fc;         // one pixel, one group

@@ -165,20 +165,39 @@ void writeTiles(const ConvTask& task, int filter, const Tiles& tiles, const v128
   }
 }
 
-void runGroup(const ConvTask& task, const Sizes& sizes, int group, const std::uint8_t* weights,
-              const std::uint8_t* input, void* output, const std::uint32_t* offsets,
-              std::uint8_t* packed_tiles) {
+// Tiles and quads of filters of one group.
+struct Block {
+  int first_tile, end_tile, first_quad, end_quad;
+};
+
+// A part's share of a group: all filters of some tiles, or all tiles of some filters where tiles are few.
+Block shareOfGroup(const ConvTask& task, const Sizes& sizes, int group, Part part) {
+  if (std::int64_t{task.groups} * sizes.tiles < 8 * part.count) {
+    const Part::Range quads = part.of(sizes.quads);
+    return {0, sizes.tiles, static_cast<int>(quads.begin), static_cast<int>(quads.end)};
+  }
+  const std::size_t before = static_cast<std::size_t>(group) * sizes.tiles;
+  const Part::Range tiles = part.of(static_cast<std::size_t>(task.groups) * sizes.tiles);
+  const auto within = [&](std::size_t at) {
+    return static_cast<int>(std::clamp(at, before, before + sizes.tiles) - before);
+  };
+  return {within(tiles.begin), within(tiles.end), 0, sizes.quads};
+}
+
+void runGroup(const ConvTask& task, const Sizes& sizes, int group, const Block& block,
+              const std::uint8_t* weights, const std::uint8_t* input, void* output,
+              const std::uint32_t* offsets, std::uint8_t* packed_tiles) {
   const std::size_t row_bytes = PaddedPlanes(task).rowBytes(), tile_bytes = sizes.pairs * kTile * 4;
   const std::size_t quad_bytes = sizes.pairs * kFilters * 4;
-  Tiles tiles{0, 0, sizes.tiles_per_row,
+  Tiles tiles{block.first_tile, 0, sizes.tiles_per_row,
               static_cast<std::size_t>(isPointwise(task) ? task.out.plane() : task.out.width)};
-  for (; tiles.first < sizes.tiles; tiles.first += sizes.tiles_at_once) {
-    tiles.count = std::min(sizes.tiles_at_once, sizes.tiles - tiles.first);
+  for (; tiles.first < block.end_tile; tiles.first += sizes.tiles_at_once) {
+    tiles.count = std::min(sizes.tiles_at_once, block.end_tile - tiles.first);
     for (int t = 0; t < tiles.count; ++t) {
       packTile(input + tiles.row(t) * row_bytes + tiles.column(t), offsets, sizes.pairs,
                packed_tiles + t * tile_bytes);
     }
-    for (int quad = 0; quad < sizes.quads; ++quad) {
+    for (int quad = block.first_quad; quad < block.end_quad; ++quad) {
       const int filters = std::min(kFilters, task.filtersPerGroup() - quad * kFilters);
       const int first_filter = group * task.filtersPerGroup() + quad * kFilters;
       v128_t bias[kFilters] = {}, sums[kFilters * kMostTiles * 2];
@@ -195,13 +214,15 @@ void runGroup(const ConvTask& task, const Sizes& sizes, int group, const std::ui
 }
 
 void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-         std::uint8_t* scratch) {
+         std::uint8_t* scratch, Part part) {
   const Sizes sizes(task);
   const Scratch parts(task, sizes);
   auto* offsets = reinterpret_cast<std::uint32_t*>(scratch);
   locateInputs(task, sizes, offsets);
   const PaddedPlanes planes(task);
   for (int group = 0; group < task.groups; ++group) {
+    const Block block = shareOfGroup(task, sizes, group, part);
+    if (block.first_tile == block.end_tile || block.first_quad == block.end_quad) continue;
     const int first_channel = group * task.channelsPerGroup();
     const std::uint8_t* source = input + first_channel * planeStride(task.in);
     if (!isPointwise(task)) {
@@ -212,7 +233,7 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
       source = scratch + parts.planes;
     }
     const std::size_t group_bytes = sizes.quads * sizes.pairs * kFilters * 4;
-    runGroup(task, sizes, group, packed.data() + group * group_bytes, source, output, offsets,
+    runGroup(task, sizes, group, block, packed.data() + group * group_bytes, source, output, offsets,
              scratch + parts.tiles);
   }
 }

@@ -80,7 +80,7 @@ TREFOIL_INLINE void sumPixels(const std::uint8_t* plane, const std::uint32_t* of
 }
 
 void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-         std::uint8_t* scratch) {
+         std::uint8_t* scratch, Part part) {
   const Scratch parts(task);
   const PaddedPlanes planes(task);
   const std::size_t pairs = tapPairs(task), pixels = paddedPixels(task), out_width = task.out.width;
@@ -92,7 +92,8 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
   if (task.taps() % 2) offsets[task.taps()] = offsets[0];
   std::uint8_t* plane = scratch + parts.plane;
   auto* result = scratch + parts.result;
-  for (int k = 0; k < task.out.channels; ++k) {
+  const Part::Range filters = part.of(task.out.channels, task.filtersPerGroup());
+  for (int k = static_cast<int>(filters.begin); k < static_cast<int>(filters.end); ++k) {
     const int channel = k / task.filtersPerGroup();
     if (k % task.filtersPerGroup() == 0) {
       planes.fill(task, input + channel * planeStride(task.in), task.pad_values[channel], plane);

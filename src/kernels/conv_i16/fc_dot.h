@@ -37,12 +37,15 @@ struct FcDot {
   static std::size_t scratchBytes(const ConvTask& task) { return rowWeights(task) * sizeof(std::int16_t); }
 
   static void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-                  std::uint8_t* scratch) {
+                  std::uint8_t* scratch, Part part) {
     const std::size_t stride = rowWeights(task), row_bytes = stride * sizeof(Weight);
+    const Part::Range filters = part.of(task.out.channels, kFilters);
+    if (filters.empty()) return;
     auto* widened = reinterpret_cast<std::int16_t*>(scratch);
     for (std::size_t c = 0; c < stride; ++c)
       widened[c] = c < static_cast<std::size_t>(task.in.channels) ? input[c] : 0;
-    for (int first = 0; first < task.out.channels; first += kFilters) {
+    for (int first = static_cast<int>(filters.begin); first < static_cast<int>(filters.end);
+         first += kFilters) {
       v128_t sums[kFilters] = {};
       const std::uint8_t* rows = packed.data() + first * row_bytes;
       for (std::size_t c = 0; c < stride; c += 8) {

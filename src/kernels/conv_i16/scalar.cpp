@@ -31,13 +31,14 @@ void addTap(const ConvTask& task, int weight, const std::uint8_t* row, int colum
 }
 
 void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-         std::uint8_t* scratch) {
+         std::uint8_t* scratch, Part part) {
   const Window& window = task.window;
   const int channels = task.channelsPerGroup();
   const std::size_t in_plane = planeStride(task.in), out_plane = planeStride(task.out);
   const auto* weights = reinterpret_cast<const std::int16_t*>(packed.data());
   auto* sums = reinterpret_cast<std::int32_t*>(scratch);
-  for (int k = 0; k < task.out.channels; ++k) {
+  const Part::Range filters = part.of(task.out.channels);
+  for (int k = static_cast<int>(filters.begin); k < static_cast<int>(filters.end); ++k) {
     const int first_channel = k / task.filtersPerGroup() * channels;
     const std::int16_t* filter = weights + static_cast<std::size_t>(k) * task.taps() * channels;
     for (int y = 0; y < task.out.height; ++y) {

@@ -26,7 +26,7 @@ constexpr Int8ConvVariant widened(std::string_view name, Isa isa) {
           },
           [](const ConvTask& task) { return kernel.scratchBytes(task); },
           [](const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-             std::uint8_t* scratch) { kernel.run(task, packed, input, output, scratch); }};
+             std::uint8_t* scratch, Part part) { kernel.run(task, packed, input, output, scratch, part); }};
 }
 
 constexpr Int8ConvVariant kVariants[] = {

@@ -14,8 +14,9 @@ struct LookupTask {
   bool perChannel() const { return table.size() > 256; }
 };
 
-using LookupFn = void(const LookupTask& task, const std::uint8_t* in, std::uint8_t* out);
+using LookupFn = void(const LookupTask& task, const std::uint8_t* in, std::uint8_t* out, Part part);
 
+// Whole tasks; the table's rows cut them into parts.
 void lookupScalar(const LookupTask& task, const std::uint8_t* in, std::uint8_t* out);
 void lookupSimd128(const LookupTask& task, const std::uint8_t* in, std::uint8_t* out);
 

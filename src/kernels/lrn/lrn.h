@@ -19,9 +19,9 @@ struct LrnTask {
   int zero_point = 0, high = 255;
 };
 
-using LrnFn = void(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out);
+using LrnFn = void(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out, Part part);
 
-void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out);
+void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out, Part part);
 
 std::span<const Variant<LrnFn>> lrnVariants();
 

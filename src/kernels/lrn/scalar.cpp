@@ -18,7 +18,7 @@ void addSquares(const std::uint8_t* in, std::size_t count, int zero_point, int s
 
 }  // namespace
 
-void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out) {
+void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out, Part part) {
   const std::size_t stride = planeStride(task.shape);
   const auto plane = static_cast<std::size_t>(task.shape.plane());
   const int channels = task.shape.channels;
@@ -28,8 +28,9 @@ void lrnScalar(const LrnTask& task, const std::uint8_t* in, std::uint8_t* out) {
   const auto row = [&](int c) { return static_cast<std::size_t>(c) * stride; };
 
   std::int32_t sums[kTile];
-  for (std::size_t start = 0; start < plane; start += kTile) {
-    const std::size_t count = std::min(kTile, plane - start);
+  const Part::Range pixels = part.of(plane, 64);
+  for (std::size_t start = pixels.begin; start < pixels.end; start += kTile) {
+    const std::size_t count = std::min(kTile, pixels.end - start);
     std::fill_n(sums, count, 0);
     for (int c = 0; c < std::min(after, channels); ++c) {
       addSquares(in + row(c) + start, count, task.input_zero_point, 1, sums);

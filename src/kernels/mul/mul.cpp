@@ -3,9 +3,20 @@
 namespace trefoil {
 namespace {
 
+template <auto kernel>
+void byChannels(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out,
+                Part part) {
+  const Part::Range channels = part.of(task.shape.channels);
+  if (channels.empty()) return;
+  MulTask share = task;
+  share.shape.channels = static_cast<int>(channels.end - channels.begin);
+  const std::size_t offset = channels.begin * planeStride(task.shape);
+  kernel(share, a + offset, b + (task.per_channel ? channels.begin : offset), out + offset);
+}
+
 constexpr Variant<MulFn> kVariants[] = {
-    {"simd128", Isa::kSimd128, mulSimd128},
-    {"scalar", Isa::kScalar, mulScalar},
+    {"simd128", Isa::kSimd128, byChannels<mulSimd128>},
+    {"scalar", Isa::kScalar, byChannels<mulScalar>},
 };
 
 }  // namespace

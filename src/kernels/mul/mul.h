@@ -17,8 +17,10 @@ struct MulTask {
   int zero_point = 0, low = 0, high = 255;
 };
 
-using MulFn = void(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
+using MulFn = void(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out,
+                   Part part);
 
+// Whole tasks; the table's rows cut them into parts.
 void mulScalar(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
 void mulSimd128(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out);
 

@@ -26,11 +26,13 @@ struct PoolTask {
   }
 };
 
-// scratch: 64-byte aligned, poolScratchBytes() long, any content.
-using PoolFn = void(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch);
+// scratch: the part's own, 64-byte aligned, poolScratchBytes() long, any content.
+using PoolFn = void(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch,
+                    Part part);
 
 std::size_t poolScratchBytes(const PoolTask& task);
 
+// Whole tasks; the table's rows cut them into parts.
 void maxPoolScalar(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch);
 void maxPoolSimd128(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch);
 void averagePoolScalar(const PoolTask& task, const std::uint8_t* in, void* out, std::uint8_t* scratch);

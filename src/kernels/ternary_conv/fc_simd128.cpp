@@ -216,13 +216,17 @@ std::size_t fcScratchBytes(const ConvTask& task) {
 }
 
 void fcRun(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-           std::uint8_t* scratch) {
+           std::uint8_t* scratch, Part part) {
   Header header;
   std::memcpy(&header, packed.data(), sizeof(header));
   const Segments segments = segmentsOf(task, header.group_size);
+  const Part::Range filters = part.of(task.out.channels, kFilters);
+  if (filters.empty()) return;
   buildTables(input, task.in.channels, scratch);
-  const std::uint8_t* weights = packed.data() + sizeof(Header);
-  for (int first = 0; first < task.out.channels; first += kFilters) {
+  const std::uint8_t* weights =
+      packed.data() + sizeof(Header) + filters.begin / kFilters * packedBlockBytes(segments, header.passes);
+  for (int first = static_cast<int>(filters.begin); first < static_cast<int>(filters.end);
+       first += kFilters) {
     v128_t accumulators[8] = {};
     for (int pass = 0; pass < header.passes; ++pass)
       weights = sumPass(segments, scratch, weights, accumulators);

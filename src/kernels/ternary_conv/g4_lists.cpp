@@ -274,7 +274,7 @@ G4Mode Packer::chooseMode() {
 }
 
 AlignedBuffer Packer::pack(G4Mode mode) {
-  const std::size_t lists = g4ListIndex(layout_, task_, task_.groups, 0, 0);
+  const std::size_t lists = g4ListIndex(layout_, task_, task_.groups, 0, 0, 0);
   const std::size_t look_ups = task_.out.channels * static_cast<std::size_t>(task_.taps()) * layout_.groups;
   Words words;
   const std::size_t likely = mode == G4Mode::kSingles ? look_ups * 3 / 2 : look_ups;
@@ -284,8 +284,11 @@ AlignedBuffer Packer::pack(G4Mode mode) {
   for (int group = 0; group < task_.groups; ++group) {
     for (int block = 0; block < layout_.blocks; ++block) {
       for (int r = 0; r < task_.window.kernel_h; ++r) {
-        words[g4ListIndex(layout_, task_, group, block, r)] = static_cast<std::uint32_t>(words.count());
         for (int k = 0; k < task_.filtersPerGroup(); ++k) {
+          if (k % kSliceFilters == 0) {
+            words[g4ListIndex(layout_, task_, group, block, r, k / kSliceFilters)] =
+                static_cast<std::uint32_t>(words.count());
+          }
           const std::size_t count = collect(group * task_.filtersPerGroup() + k, block, r);
           if (!words.reserve(2 * count + 4)) return {};
           if (mode == G4Mode::kSingles) {

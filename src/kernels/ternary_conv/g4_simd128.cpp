@@ -85,7 +85,10 @@ class GroupRun {
     zeros_ = scratch + parts.zeros;
   }
 
-  void runTile(int tile) {
+  // The filters of slices first_slice..end_slice - 1.
+  void runTile(int tile, int first_slice, int end_slice) {
+    first_filter_ = first_slice * kSliceFilters;
+    end_filter_ = std::min(end_slice * kSliceFilters, task_.filtersPerGroup());
     const Window& window = task_.window;
     const int column = layout_.tileBegin(tile), width = layout_.tileBegin(tile + 1) - column;
     for (int input_row = 0; input_row < layout_.input_rows; ++input_row) {
@@ -132,9 +135,10 @@ class GroupRun {
     const std::size_t stride = filterStride(layout_);
     std::int32_t* row = accumulators_;
     if (kept) row += static_cast<std::size_t>(tile.row % layout_.ring) * filters * stride;
-    const std::uint32_t* words = g4List(packed_, g4ListIndex(layout_, task_, group_, block, r));
-    for (int filter = 0; filter < filters; filter += kFiltersAtOnce) {
-      const int count = std::min(kFiltersAtOnce, filters - filter);
+    const int slice = first_filter_ / kSliceFilters;
+    const std::uint32_t* words = g4List(packed_, g4ListIndex(layout_, task_, group_, block, r, slice));
+    for (int filter = first_filter_; filter < end_filter_; filter += kFiltersAtOnce) {
+      const int count = std::min(kFiltersAtOnce, end_filter_ - filter);
       std::int32_t* accumulators = kept ? row + filter * stride : row;
       const std::int32_t* bias = first ? &task_.bias[first_filter + filter] : nullptr;
       words = sumTile(mode_, tile.width, {table_, accumulators, stride, bias, count}, words);
@@ -149,6 +153,7 @@ class GroupRun {
   const AlignedBuffer& packed_;
   G4Mode mode_;
   int group_;
+  int first_filter_ = 0, end_filter_ = 0;
   const std::uint8_t* source_;  // of the group's first channel
   std::size_t channel_stride_;
   void* output_;
@@ -172,18 +177,29 @@ bool g4Supports(const ConvTask& task, const TernaryWeights&) {
 std::size_t g4ScratchBytes(const ConvTask& task) { return scratchParts(task, g4Layout(task)).end; }
 
 void g4Run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
-           std::uint8_t* scratch) {
+           std::uint8_t* scratch, Part part) {
   const G4Layout layout = g4Layout(task);
   const Scratch parts = scratchParts(task, layout);
   std::memset(scratch + parts.zeros, 0, parts.packed - parts.zeros);
-  for (int group = 0; group < task.groups; ++group) {
+  // A part is a run of slices of tiles of groups, so that at most two tiles' tables are made elsewhere too.
+  const std::size_t slices = g4Slices(task), in_group = slices * layout.tiles;
+  const Part::Range share = part.of(in_group * task.groups);
+  for (std::size_t at = share.begin; at < share.end;) {
+    const int group = static_cast<int>(at / in_group);
+    const std::size_t group_begin = group * in_group, end = std::min(share.end, group_begin + in_group);
     const std::uint8_t* source = input + group * task.channelsPerGroup() * planeStride(task.in);
     if (!g4ReadsPlanes(task, layout)) {
       packG4Input(task, layout, group, input, scratch + parts.packed, scratch + parts.lines);
       source = scratch + parts.packed;
     }
     GroupRun run(task, layout, packed, group, source, output, scratch);
-    for (int tile = 0; tile < layout.tiles; ++tile) run.runTile(tile);
+    while (at < end) {
+      const std::size_t tile = (at - group_begin) / slices, tile_begin = group_begin + tile * slices;
+      const std::size_t tile_end = std::min(end, tile_begin + slices);
+      run.runTile(static_cast<int>(tile), static_cast<int>(at - tile_begin),
+                  static_cast<int>(tile_end - tile_begin));
+      at = tile_end;
+    }
   }
 }
 
