@@ -13,6 +13,7 @@
 #include "graph/float_eval.h"
 #include "onnx/onnx_reader.h"
 #include "passes/passes.h"
+#include "quantize/layer_reference.h"
 #include "quantize/quantize.h"
 #include "values.h"
 
@@ -25,6 +26,7 @@ struct Network {
   Graph graph;  // simplified; names are those that a layer's own recipe refers to
   std::size_t source_bytes = 0;
   std::vector<std::vector<std::uint8_t>> calibration;
+  std::optional<LayerReference> reference;  // made when it is asked for
 };
 
 std::optional<Network> network;
@@ -83,7 +85,7 @@ val open(const val& file, int height, int width) {
     }
     auto simple = simplify(std::move(graph).value());
     if (!simple) return failure(simple.error());
-    network = Network{std::move(simple).value(), bytes->size, {}};
+    network = Network{std::move(simple).value(), bytes->size, {}, {}};
     return success(graphOut(network->graph));
   });
 }
@@ -147,6 +149,28 @@ val planes(const val& pixels, int width, int height, int channels, const val& pr
     const Shape input = network->graph.inputShape();
     const auto made = planesOf(pixels, width, height, channels, preprocessIn(preprocess, input), input);
     return made ? success(copyOut(std::span<const std::uint8_t>(*made))) : failure(made.error());
+  });
+}
+
+// [{ name, values }]: what the layers of the quantized network would yield in float.
+val layerValues(const val& pixels, int width, int height, int channels, const val& preprocess_fields) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
+    if (!network->reference) {
+      auto reference = LayerReference::create(network->graph);
+      if (!reference) return failure(reference.error());
+      network->reference = std::move(reference).value();
+    }
+    const Shape input = network->graph.inputShape();
+    const Preprocess preprocess = preprocessIn(preprocess_fields, input);
+    const auto planes = planesOf(pixels, width, height, channels, preprocess, input);
+    if (!planes) return failure(planes.error());
+    auto list = val::array();
+    const auto done = network->reference->run(*planes, preprocess,
+                                              [&](std::string_view layer, std::span<const float> values) {
+                                                list.call<void>("push", layerValuesOut(layer, values));
+                                              });
+    return done ? success(list) : failure(done.error());
   });
 }
 
@@ -258,6 +282,7 @@ EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
   emscripten::function("open", &open);
   emscripten::function("evaluate", &evaluateImage);
   emscripten::function("planes", &planes);
+  emscripten::function("layerValues", &layerValues);
   emscripten::function("addCalibrationImage", &addCalibrationImage);
   emscripten::function("checkRecipe", &checkRecipe);
   emscripten::function("quantize", &quantizeNetwork);

@@ -87,6 +87,18 @@ val run(const val& pixels, int width, int height, int channels, int top_k) {
   return success(fields);
 }
 
+// [{ name, values }]: every layer's result as real numbers.
+val layerValues(const val& pixels, int width, int height, int channels) {
+  if (!session) return failure(noModel());
+  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
+  if (!input) return failure(input.error());
+  auto list = val::array();
+  const auto integers = session->run(*input, [&](std::size_t layer, std::span<const float> values) {
+    list.call<void>("push", layerValuesOut(session->layers()[layer].name, values));
+  });
+  return integers ? success(list) : failure(integers.error());
+}
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_runtime) {
@@ -94,6 +106,7 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("unload", &unload);
   emscripten::function("planes", &planes);
   emscripten::function("run", &run);
+  emscripten::function("layerValues", &layerValues);
 }
 
 }  // namespace trefoil::bindings

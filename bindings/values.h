@@ -14,6 +14,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -81,6 +82,13 @@ inline emscripten::val stringsOut(const std::vector<std::string>& strings) {
 
 inline emscripten::val shapeOut(const Shape& shape) {
   return arrayOf(std::array{shape.channels, shape.height, shape.width}, [](int size) { return size; });
+}
+
+inline emscripten::val layerValuesOut(std::string_view name, std::span<const float> values) {
+  auto fields = emscripten::val::object();
+  fields.set("name", std::string(name));
+  fields.set("values", copyOut(values));
+  return fields;
 }
 
 // { resize, crop: [height, width], mean: [r, g, b], std: [r, g, b] }

@@ -1,5 +1,6 @@
 // Instances of the two WebAssembly modules, with what their functions take and return (bindings/*.cpp).
 import { TrefoilError, messageOf, type ErrorCode, type Reply } from './errors.js';
+import type { LayerValues } from './model-types.js';
 import type { GraphLayer } from './quantize-types.js';
 import type { Preprocess, Shape } from './types.js';
 
@@ -52,6 +53,12 @@ export interface RuntimeModule {
     channels: number,
     topK: number,
   ): ModuleReply<RuntimeRun>;
+  layerValues(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+  ): ModuleReply<LayerValues[]>;
 }
 
 export interface GraphInfo {
@@ -103,6 +110,13 @@ export interface QuantizerModule {
     channels: number,
     preprocess: Preprocess,
   ): ModuleReply<Uint8Array<ArrayBuffer>>;
+  layerValues(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    preprocess: Preprocess,
+  ): ModuleReply<LayerValues[]>;
   addCalibrationImage(
     pixels: Uint8Array,
     width: number,

@@ -3,7 +3,7 @@ import { evaluateInWorker } from '#platform/quantizer-worker.js';
 import { Reporter } from './abort.js';
 import { Classifier } from './classifier.js';
 import type { Calls, Link } from './link.js';
-import type { RunOptions } from './model-types.js';
+import type { LayerValues, RunOptions } from './model-types.js';
 import { checkLabelCount, openNetwork } from './network.js';
 import { checkCallback, checkKeys, checkLabels, checkPreprocess, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
@@ -30,6 +30,13 @@ class OnnxModel extends Classifier<QuantizerHost> implements FloatModel {
   async planes(image: ImageInput, options: RunOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     checkKeys(options, ['signal'], 'planes');
     return this.withImage(image, options.signal, (host, ready) => host.planes(ready, this.info.preprocess));
+  }
+
+  async layerValues(image: ImageInput, options: RunOptions = {}): Promise<LayerValues[]> {
+    checkKeys(options, ['signal'], 'layerValues');
+    return this.withImage(image, options.signal, (host, ready) =>
+      host.layerValues(ready, this.info.preprocess),
+    );
   }
 
   protected override best(host: Calls<QuantizerHost>, image: HostImage, topK: number) {

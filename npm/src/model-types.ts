@@ -54,6 +54,12 @@ export interface Logits {
   logits: Float32Array<ArrayBuffer>;
 }
 
+/** What a layer yields for a picture, as real numbers in channels, rows, columns. */
+export interface LayerValues {
+  name: string;
+  values: Float32Array<ArrayBuffer>;
+}
+
 /** A ternary model, ready to run. Give it back with {@link dispose}, or declare it with `using`. */
 export interface Model {
   readonly info: ModelInfo;
@@ -64,6 +70,8 @@ export interface Model {
   logits(image: ImageInput, options?: RunOptions): Promise<Logits>;
   /** The network's input of a picture: resized and cropped, in channels, rows, columns. */
   planes(image: ImageInput, options?: RunOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** The results of all layers, for comparing; of the last one, the logits. */
+  layerValues(image: ImageInput, options?: RunOptions): Promise<LayerValues[]>;
   /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;

@@ -5,7 +5,15 @@ import { checkNotHtml, readBytes } from './bytes.js';
 import { Classifier } from './classifier.js';
 import type { RuntimeInfo } from './engine.js';
 import type { Calls, Link } from './link.js';
-import type { LayerInfo, LoadOptions, Logits, Model, ModelInfo, RunOptions } from './model-types.js';
+import type {
+  LayerInfo,
+  LayerValues,
+  LoadOptions,
+  Logits,
+  Model,
+  ModelInfo,
+  RunOptions,
+} from './model-types.js';
 import { openLink } from './open-link.js';
 import { badOption, checkCallback, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
@@ -32,6 +40,11 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   async planes(image: ImageInput, options: RunOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     checkKeys(options, ['signal'], 'planes');
     return this.withImage(image, options.signal, (host, ready) => host.planes(ready));
+  }
+
+  async layerValues(image: ImageInput, options: RunOptions = {}): Promise<LayerValues[]> {
+    checkKeys(options, ['signal'], 'layerValues');
+    return this.withImage(image, options.signal, (host, ready) => host.layerValues(ready));
   }
 
   protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number) {

@@ -1,4 +1,4 @@
-import type { RunOptions } from './model-types.js';
+import type { LayerValues, RunOptions } from './model-types.js';
 import type {
   ClassifyOptions,
   ImageInput,
@@ -129,6 +129,8 @@ export interface FloatModel {
   logits(image: ImageInput, options?: RunOptions): Promise<{ logits: Float32Array<ArrayBuffer> }>;
   /** The network's input of a picture: resized and cropped, in channels, rows, columns. */
   planes(image: ImageInput, options?: RunOptions): Promise<Uint8Array<ArrayBuffer>>;
+  /** What the layers of a quantized model stand for, by their names there. */
+  layerValues(image: ImageInput, options?: RunOptions): Promise<LayerValues[]>;
   /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;

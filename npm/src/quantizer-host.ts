@@ -3,6 +3,7 @@ import createQuantizer from 'trefoil-wasm/trefoil-quantizer.mjs';
 import { Engine, type FloatRun, type GraphInfo, type QuantizerModule, type Recipe } from './engine.js';
 import type { Reply } from './errors.js';
 import { replying, toPixels } from './host.js';
+import type { LayerValues } from './model-types.js';
 import type { HostImage, RawImage } from './pixels.js';
 import type { Preprocess } from './types.js';
 
@@ -38,6 +39,12 @@ export class QuantizerHost {
   planes(image: HostImage, preprocess: Preprocess): Promise<Reply<Uint8Array<ArrayBuffer>>> {
     return this.#withImage(image, (module, { data, width, height, channels }) =>
       module.planes(data, width, height, channels, preprocess),
+    );
+  }
+
+  layerValues(image: HostImage, preprocess: Preprocess): Promise<Reply<LayerValues[]>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.layerValues(data, width, height, channels, preprocess),
     );
   }
 

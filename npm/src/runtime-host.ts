@@ -3,6 +3,7 @@ import createRuntime from 'trefoil-wasm/trefoil-runtime.mjs';
 import { Engine, type RuntimeInfo, type RuntimeModule, type RuntimeRun } from './engine.js';
 import type { Reply } from './errors.js';
 import { replying, toPixels } from './host.js';
+import type { LayerValues } from './model-types.js';
 import type { HostImage } from './pixels.js';
 
 /** An instance that a disposed model left behind, kept for the next one; a large one is given back instead. */
@@ -38,6 +39,12 @@ export class RuntimeHost {
   planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
     return this.#withImage(image, (module, { data, width, height, channels }) =>
       module.planes(data, width, height, channels),
+    );
+  }
+
+  layerValues(image: HostImage): Promise<Reply<LayerValues[]>> {
+    return this.#withImage(image, (module, { data, width, height, channels }) =>
+      module.layerValues(data, width, height, channels),
     );
   }
 

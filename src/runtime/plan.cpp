@@ -103,7 +103,8 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
     return makeError(ErrorCode::kOutOfMemory,
                      "the activations need " + std::to_string(arena_bytes) + " bytes");
   }
-  const std::vector<std::size_t> offsets(places.begin(), places.end());
+  plan.offsets.assign(places.begin(), places.end());
+  const std::vector<std::size_t>& offsets = plan.offsets;
   plan.arena_bytes = static_cast<std::size_t>(arena_bytes);
   plan.input_offset = offsets.front();
   plan.output_offset = offsets.back();

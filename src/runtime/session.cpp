@@ -23,6 +23,19 @@ struct Session::Impl {
   std::size_t classCount() const { return logit_scales.size(); }
   std::int32_t* resultIntegers() { return reinterpret_cast<std::int32_t*>(results.data()); }
 
+  // Of a node whose result lies in the arena.
+  std::vector<float> layerValues(std::size_t node_index) const {
+    const QNode& node = plan.nodes[node_index];
+    std::vector<std::uint8_t> levels(static_cast<std::size_t>(node.shape.size()));
+    copyPlanes(planeLayout(node.shape), arena.data() + plan.offsets[node_index], denseLayout(node.shape),
+               levels.data(), levels.size());
+    std::vector<float> values(levels.size());
+    std::transform(levels.begin(), levels.end(), values.begin(), [&](std::uint8_t level) {
+      return node.grid.scale * static_cast<float>(level - node.grid.zero_point);
+    });
+    return values;
+  }
+
   Result<void> reserve() {
     arena = AlignedBuffer(plan.arena_bytes);
     scratch = AlignedBuffer(plan.scratch_bytes);
@@ -77,6 +90,11 @@ std::size_t Session::memoryBytes() const {
 }
 
 Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes) {
+  return run(planes, {});
+}
+
+Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes,
+                                                   const LayerObserver& observer) {
   const Shape shape = inputShape();
   const auto count = static_cast<std::size_t>(shape.size());
   if (planes.size() != count) {
@@ -88,7 +106,11 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
   const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
   copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
              count);
-  for (const RunStep& step : impl_->plan.steps) step.run(memory, Part{});
+  for (std::size_t i = 0; i < impl_->plan.steps.size(); ++i) {
+    impl_->plan.steps[i].run(memory, Part{});
+    const bool last = i + 1 == impl_->plan.steps.size();
+    if (observer && !(last && impl_->output_accumulators)) observer(i, impl_->layerValues(i + 1));
+  }
 
   const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
   if (!impl_->output_accumulators) {
@@ -98,6 +120,7 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
     for (std::size_t i = 0; i < results.size(); ++i)
       results[i] = impl_->dense.data()[i] - last.grid.zero_point;
   }
+  if (observer && impl_->output_accumulators) observer(impl_->plan.steps.size() - 1, logits(results));
   return std::span<const std::int32_t>(results);
 }
 

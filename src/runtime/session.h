@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -35,6 +36,10 @@ struct Prediction {
   float score = 0;  // softmax probability
 };
 
+// Told of each layer's result as real numbers, in C, H, W order, of the last one the logits. `layer` counts
+// as Session::layers() does; the values are valid only during the call.
+using LayerObserver = std::function<void(std::size_t layer, std::span<const float> values)>;
+
 // The kernel variants of every operation that has some, fastest first: what SessionOptions::variants may
 // name.
 std::map<std::string, std::vector<std::string>> variantNames();
@@ -60,6 +65,10 @@ class Session {
   // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel),
   // valid until the next run. Errors: kBadImage (wrong size).
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes);
+
+  // The same, and tells of every layer on the way: for measuring, as it copies and allocates.
+  Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes,
+                                            const LayerObserver& observer);
 
   // Real logits and softmax probabilities of integers from run().
   std::vector<float> logits(std::span<const std::int32_t> integers) const;

@@ -15,9 +15,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 import sharp from 'sharp';
+import { loadModel } from 'trefoil';
+import { loadFloatModel } from 'trefoil/quantize';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { labels, onnxPath, picturesOf, quantizedSigns, root, signs } from './signs.js';
+import { labels, onnx, onnxPath, picturesOf, preprocess, quantizedSigns, root, signs } from './signs.js';
 
 const cli = join(root, 'npm/dist/cli.js');
 const prepare = ['--resize', '64', '--crop', '64', '--mean', '0.5', '--std', '1/4'];
@@ -315,6 +317,49 @@ describe('evaluate', () => {
     expect(interval[1]).toBeGreaterThan(top1!);
     expect(milliseconds).toBeGreaterThan(0);
     expect(against['top1']).toBeGreaterThan(0.8);
+    for (const [share, name] of [
+      [value['top5'], 'top5Interval'],
+      [agreement, 'agreementInterval'],
+    ] as const) {
+      const [low, high] = value[name] as [number, number];
+      expect(low).toBeLessThan(share as number);
+      expect(high).toBeGreaterThanOrEqual(share as number);
+    }
+  }, 60_000);
+
+  test('measures the noise of every layer', async () => {
+    const call = ['evaluate', model, '--images', join(signs, 'test'), '--count', '6', '--against', onnxPath];
+    const { value } = await json([...call, '--layers', '2']);
+    const layers = value['layers'] as { name: string; operation: string; signalToNoiseDb: number }[];
+    expect(value['layerImages']).toBe(2);
+    const names = (await json(['inspect', model])).value['layers'] as { name: string }[];
+    expect(layers.map(({ name }) => name)).toEqual(names.map(({ name }) => name));
+    // The first layer has int8 weights on exact pixels; noise gathers from there on.
+    expect(layers[0]!.signalToNoiseDb).toBeGreaterThan(30);
+    for (const { signalToNoiseDb } of layers) {
+      expect(signalToNoiseDb).toBeGreaterThan(5);
+      expect(signalToNoiseDb).toBeLessThan(layers[0]!.signalToNoiseDb + 1);
+    }
+
+    // The figure of the scores, worked out from the scores themselves.
+    const ternary = await loadModel(readFileSync(model));
+    const float = await loadFloatModel(onnx, { preprocess });
+    let [signal, noise] = [0, 0];
+    for (const file of picturesOf('ahead-only').slice(0, 2)) {
+      const wanted = (await float.logits(file)).logits;
+      const got = (await ternary.logits(file)).logits;
+      wanted.forEach((x, i) => {
+        signal += x * x;
+        noise += (got[i]! - x) ** 2;
+      });
+    }
+    ternary.dispose();
+    float.dispose();
+    expect(layers.at(-1)!.signalToNoiseDb).toBeCloseTo(10 * Math.log10(signal / noise), 3);
+
+    expect((await run([...call, '--layers', '0'])).out).not.toContain('signal to noise');
+    expect((await run([...call.slice(0, -2), '--layers', '2'])).code).toBe(2);
+    expect((await json(call.slice(0, -2))).value['layers']).toBeUndefined();
   }, 60_000);
 
   test('finds the classes of every kind of IMAGES', async () => {

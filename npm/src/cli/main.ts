@@ -116,6 +116,11 @@ function evaluateCommand(signal: AbortSignal): Command {
     .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
     .option('--count <n>', 'stop after N images', wholeNumber(1))
     .option('--against <model.onnx>', 'a float network to compare with')
+    .option(
+      '--layers <n>',
+      'with --against: images to compare the results of layers on, 0 for none (default: 16)',
+      wholeNumber(0),
+    )
     .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
   addClassLabels(addPreprocessFlags(addOutputFlags(command)));
   return command.action((model: string, flags: EvaluateFlags) => evaluate(model, flags, signal));

@@ -104,5 +104,6 @@ export function wilsonInterval(successes: number, count: number): [number, numbe
   const scale = 1 + (z * z) / count;
   const centre = (share + (z * z) / (2 * count)) / scale;
   const half = (z / scale) * Math.sqrt((share * (1 - share)) / count + (z * z) / (4 * count * count));
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+  // All or none: the bound is exact, but for rounding.
+  return [successes === 0 ? 0 : centre - half, successes === count ? 1 : centre + half];
 }

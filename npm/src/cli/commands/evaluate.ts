@@ -6,7 +6,8 @@ import type { Pixels, PreprocessOptions } from '../../types.js';
 import { loadFloatModel } from '../../quantize.js';
 import { preprocessOf, type OutputFlags } from '../flags.js';
 import { ClassFinder, openImages, type Sample } from '../images.js';
-import { openModel, type AnyModel, type ModelFlags } from '../models.js';
+import { LayerNoise, type LayerNoiseFigure } from '../layer-noise.js';
+import { isOnnx, openModel, type AnyModel, type ModelFlags } from '../models.js';
 import { ProgressLine, percentText, printResult, table, wilsonInterval } from '../terminal.js';
 
 export interface EvaluateFlags extends ModelFlags, OutputFlags {
@@ -15,6 +16,8 @@ export interface EvaluateFlags extends ModelFlags, OutputFlags {
   skip: number;
   count?: number;
   against?: string;
+  /** Images that the noise of each layer is measured on. */
+  layers?: number;
   classOffset: number;
 }
 
@@ -38,6 +41,7 @@ class Tally {
       top5: this.top5 / this.count,
       count: this.count,
       interval: wilsonInterval(this.top1, this.count),
+      top5Interval: wilsonInterval(this.top5, this.count),
       milliseconds: this.milliseconds / this.count,
     };
   }
@@ -98,7 +102,16 @@ async function openReference(
   return reference;
 }
 
+/** Images whose layers are compared, unless the command line says how many. */
+const comparedImages = 16;
+
 export async function evaluate(path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> {
+  if (flags.layers !== undefined && flags.against === undefined) {
+    throw badOption('layers', '--layers compares with a float network: add --against MODEL.onnx');
+  }
+  if (flags.against !== undefined && isOnnx(path) && (flags.layers ?? 0) > 0) {
+    throw badOption('layers', `--layers needs a .trefoil to compare, and ${path} is a float network`);
+  }
   const set = await openImages(flags.images, flags.labels);
   const opened = await openModel(path, flags);
   const { model } = opened;
@@ -120,11 +133,17 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
 
     const tally = new Tally();
     const referenceTally = new Tally();
+    const noise =
+      opened.kind === 'trefoil' && reference ? new LayerNoise(opened.model.info.layers) : undefined;
+    const compared = flags.layers ?? comparedImages;
     let agreed = 0;
     for await (const [sample, pixels] of decodedAhead(samples, signal)) {
       const truth = truths.get(sample)!;
       const best = await timedRanking(model, pixels, tally, truth);
       if (reference && best === (await timedRanking(reference, pixels, referenceTally, truth))) ++agreed;
+      if (opened.kind === 'trefoil' && reference && noise && noise.images < compared) {
+        noise.add(await opened.model.layerValues(pixels), await reference.layerValues(pixels));
+      }
       progress.onProgress({
         phase: 'evaluate',
         fraction: tally.count / samples.length,
@@ -137,9 +156,22 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
     progress.stop();
     const against = reference && { model: flags.against, ...referenceTally.figures };
     const agreement = reference ? agreed / tally.count : undefined;
-    const result = { model: path, kind: opened.kind, ...tally.figures, agreement, against };
+    const agreementInterval = reference && wilsonInterval(agreed, tally.count);
+    const layers = noise && noise.images > 0 ? noise.figures : undefined;
+    const result = {
+      ...{ model: path, kind: opened.kind, ...tally.figures },
+      ...{ agreement, agreementInterval, against, layers, layerImages: layers && noise?.images },
+    };
     printResult(flags.json ?? false, result, () =>
-      resultText(path, tally, flags.against, referenceTally, agreement),
+      [
+        resultText(path, tally, flags.against, referenceTally),
+        ...(agreement !== undefined && agreementInterval
+          ? [
+              `the two agree on ${percentText(agreement, 2)} of the images (95%: ${rangeText(agreementInterval)})`,
+            ]
+          : []),
+        ...(layers ? [layersText(layers, noise!.images)] : []),
+      ].join('\n'),
     );
   } catch (error) {
     progress.stop();
@@ -158,35 +190,41 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
   }
 }
 
-function resultText(
-  path: string,
-  tally: Tally,
-  against: string | undefined,
-  referenceTally: Tally,
-  agreement: number | undefined,
-): string {
+const rangeText = (interval: readonly number[]) => interval.map((share) => percentText(share)).join(' to ');
+
+function resultText(path: string, tally: Tally, against: string | undefined, referenceTally: Tally): string {
   const row = (name: string, { figures }: Tally) => [
     name,
     percentText(figures.top1, 2),
-    figures.interval.map((share) => percentText(share)).join(' to '),
+    rangeText(figures.interval),
     percentText(figures.top5, 2),
+    rangeText(figures.top5Interval),
     String(figures.count),
     figures.milliseconds.toFixed(2),
   ];
   const right = { right: true };
-  const lines = [
-    table(
-      [
-        { title: 'model' },
-        { title: 'top-1', ...right },
-        { title: '95% interval', ...right },
-        { title: 'top-5', ...right },
-        { title: 'images', ...right },
-        { title: 'ms an image', ...right },
-      ],
-      [row(path, tally), ...(against === undefined ? [] : [row(against, referenceTally)])],
-    ),
-  ];
-  if (agreement !== undefined) lines.push(`the two agree on ${percentText(agreement, 2)} of the images`);
-  return lines.join('\n');
+  return table(
+    [
+      { title: 'model' },
+      { title: 'top-1', ...right },
+      { title: '95% interval', ...right },
+      { title: 'top-5', ...right },
+      { title: '95% interval', ...right },
+      { title: 'images', ...right },
+      { title: 'ms an image', ...right },
+    ],
+    [row(path, tally), ...(against === undefined ? [] : [row(against, referenceTally)])],
+  );
+}
+
+function layersText(layers: readonly LayerNoiseFigure[], images: number): string {
+  const rows = layers.map(({ name, operation, signalToNoiseDb }) => [
+    name,
+    operation,
+    signalToNoiseDb === null ? 'no noise' : signalToNoiseDb.toFixed(1),
+  ]);
+  return `\nresults of layers against the float network's, ${images} images\n${table(
+    [{ title: 'layer' }, { title: 'operation' }, { title: 'signal to noise, dB', right: true }],
+    rows,
+  )}`;
 }
