@@ -70,11 +70,8 @@ val planes(const val& pixels, int width, int height, int channels) {
 }
 
 // { integers, logits, indices, scores }: all outputs, and the best `top_k` classes.
-val run(const val& pixels, int width, int height, int channels, int top_k) {
-  if (!session) return failure(noModel());
-  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
-  if (!input) return failure(input.error());
-  const auto integers = session->run(*input);
+val outputsOf(std::span<const std::uint8_t> input, int top_k) {
+  const auto integers = session->run(input);
   if (!integers) return failure(integers.error());
 
   const std::vector<float> logits = session->logits(*integers);
@@ -99,6 +96,18 @@ val layerValues(const val& pixels, int width, int height, int channels) {
   return integers ? success(list) : failure(integers.error());
 }
 
+val run(const val& pixels, int width, int height, int channels, int top_k) {
+  if (!session) return failure(noModel());
+  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
+  return input ? outputsOf(*input, top_k) : failure(input.error());
+}
+
+val runPlanes(const val& planes, int top_k) {
+  if (!session) return failure(noModel());
+  const auto input = copyIn(planes);
+  return input ? outputsOf(input->span(), top_k) : failure(input.error());
+}
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_runtime) {
@@ -107,6 +116,7 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("planes", &planes);
   emscripten::function("run", &run);
   emscripten::function("layerValues", &layerValues);
+  emscripten::function("runPlanes", &runPlanes);
 }
 
 }  // namespace trefoil::bindings

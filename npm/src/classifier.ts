@@ -62,10 +62,19 @@ export abstract class Classifier<Host> {
     signal?.throwIfAborted();
     this.#checkAlive();
     const decoded = await decode(image, signal);
-    this.#checkAlive();
     const ready = forHost(this.#link, decoded);
+    return this.withHost(signal, (host) => use(host, ready));
+  }
+
+  protected async withHost<T>(
+    signal: AbortSignal | undefined,
+    use: (host: Calls<Host>) => Promise<Reply<T>>,
+  ): Promise<T> {
+    checkSignal(signal);
+    signal?.throwIfAborted();
+    this.#checkAlive();
     try {
-      return await this.#link.call((host) => use(host, ready), signal);
+      return await this.#link.call(use, signal);
     } finally {
       // Reading `this` down here keeps a model, that nobody else holds, from being collected during its own call.
       void this.#disposed;

@@ -59,6 +59,7 @@ export interface RuntimeModule {
     height: number,
     channels: number,
   ): ModuleReply<LayerValues[]>;
+  runPlanes(planes: Uint8Array, topK: number): ModuleReply<RuntimeRun>;
 }
 
 export interface GraphInfo {

@@ -72,6 +72,11 @@ export interface Model {
   planes(image: ImageInput, options?: RunOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** The results of all layers, for comparing; of the last one, the logits. */
   layerValues(image: ImageInput, options?: RunOptions): Promise<LayerValues[]>;
+  /**
+   * The outputs of all classes for the network's input as {@link planes} returns it. Errors: BAD_IMAGE (wrong size),
+   * BAD_OPTION, DISPOSED and others; the signal's reason.
+   */
+  run(planes: Uint8Array<ArrayBufferLike>, options?: RunOptions): Promise<Logits>;
   /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;

@@ -37,6 +37,17 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     return { integers, logits };
   }
 
+  async run(planes: Uint8Array, options: RunOptions = {}): Promise<Logits> {
+    checkKeys(options, ['signal'], 'run');
+    if (!(planes instanceof Uint8Array)) {
+      throw badOption('planes', 'planes must be a Uint8Array: bytes in channels, rows, columns');
+    }
+    // A worker would be sent the whole buffer behind a view.
+    const whole = planes.byteLength < planes.buffer.byteLength ? planes.slice() : planes;
+    const { integers, logits } = await this.withHost(options.signal, (host) => host.runPlanes(whole, 1));
+    return { integers, logits };
+  }
+
   async planes(image: ImageInput, options: RunOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     checkKeys(options, ['signal'], 'planes');
     return this.withImage(image, options.signal, (host, ready) => host.planes(ready));

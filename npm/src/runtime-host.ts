@@ -36,6 +36,10 @@ export class RuntimeHost {
     );
   }
 
+  runPlanes(planes: Uint8Array, topK: number): Promise<Reply<RuntimeRun>> {
+    return replying(() => this.#withModule((module) => module.runPlanes(planes, topK)));
+  }
+
   planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
     return this.#withImage(image, (module, { data, width, height, channels }) =>
       module.planes(data, width, height, channels),
@@ -66,9 +70,13 @@ export class RuntimeHost {
   ): Promise<Reply<T>> {
     return replying(() => {
       const pixels = toPixels(image);
-      const engine = this.#engine;
-      if (!engine) return { error: { code: 'DISPOSED', message: 'the model has been disposed of' } };
-      return engine.call((module) => work(module, pixels));
+      return this.#withModule((module) => work(module, pixels));
     });
+  }
+
+  #withModule<T>(work: (module: RuntimeModule) => Reply<T>): Reply<T> {
+    const engine = this.#engine;
+    if (!engine) return { error: { code: 'DISPOSED', message: 'the model has been disposed of' } };
+    return engine.call(work);
   }
 }

@@ -127,6 +127,22 @@ describe('a model', () => {
     expect(new Set(planes)).toEqual(new Set([77]));
   });
 
+  test('runs planes without a picture', async () => {
+    const picture = picturesOf('stop')[0]!;
+    const expected = await model.logits(picture);
+    const planes = await model.planes(picture);
+    expect(await model.run(planes)).toEqual(expected);
+    const larger = new Uint8Array(planes.length + 11);
+    larger.set(planes, 5);
+    const inWorker = await loadModel(path, { worker: true });
+    expect(await inWorker.run(larger.subarray(5, 5 + planes.length))).toEqual(expected);
+    inWorker.dispose();
+
+    expect(await errorOf(model.run(larger))).toMatchObject({ code: 'BAD_IMAGE' });
+    expect(await errorOf(model.run([...planes] as never))).toMatchObject({ code: 'BAD_OPTION' });
+    expect(await errorOf(inWorker.run(planes))).toMatchObject({ code: 'DISPOSED' });
+  });
+
   test('gives the same integers in a worker, and with every kernel', async () => {
     const expected = (await model.logits(picturesOf('roundabout')[2]!)).integers;
     for (const options of [{ worker: true }, { variants: { '*': 'scalar' } }]) {
