@@ -35,7 +35,16 @@ function platformPlugin(platform) {
         path: join(root, 'src/platform', platform, basename(path).replace(/\.js$/, '.ts')),
       }));
       bundle.onResolve({ filter: /^trefoil-wasm\// }, ({ path }) => ({ path: join(wasm, basename(path)) }));
-      if (platform === 'node') return;
+      if (platform === 'node') {
+        // Piscina starts its threads from a file beside it: that is an entry of this build, by another name.
+        bundle.onLoad({ filter: /piscina\/dist\/index\.js$/ }, async ({ path }) => {
+          const text = await readFile(path, 'utf8');
+          const place = "(__dirname, 'worker.js')";
+          if (!text.includes(place)) throw new Error(`${path} does not start its threads as expected`);
+          return { contents: text.replace(place, "(trefoilFolder, 'node-piscina-worker.js')"), loader: 'js' };
+        });
+        return;
+      }
       // Emscripten's JavaScript asks at run time whether it is in Node. For browsers the answer is known, and without the
       // code for Node there is no import that a bundler for the web would stumble over.
       bundle.onLoad({ filter: /trefoil-\w+\.mjs$/ }, async ({ path }) => {
@@ -95,14 +104,18 @@ function buildNode() {
       'node-quantize': 'src/quantize.ts',
       'node-worker': 'src/worker.ts',
       'node-quantize-worker': 'src/quantize-worker.ts',
+      'node-batch-worker': 'src/cli/batch/worker.ts',
+      'node-piscina-worker': join(dirname(createRequire(import.meta.url).resolve('piscina')), 'worker.js'),
       cli: 'src/cli/main.ts',
     },
     splitting: true,
     chunkNames: 'node-[name]-[hash]',
-    external: ['sharp'],
+    external: ['sharp', '@napi-rs/nice'],
     banner: {
       // The command line's libraries are CommonJS.
-      js: "import{createRequire as trefoilRequire}from'node:module';const require=trefoilRequire(import.meta.url);",
+      js:
+        "import{createRequire as trefoilRequire}from'node:module';import{fileURLToPath as trefoilPath}from'node:url';" +
+        "const require=trefoilRequire(import.meta.url),trefoilFolder=trefoilPath(new URL('.',import.meta.url));",
     },
   });
 }

@@ -115,7 +115,7 @@ describe('trefoil', () => {
     }
   }, 120_000);
 
-  test.each(['sweep', 'bench', 'batch'])('%s belongs to a later version', async (name) => {
+  test.each(['sweep', 'bench'])('%s belongs to a later version', async (name) => {
     const { code, value } = await json([name, 'anything', '--at-all']);
     expect(code).toBe(2);
     expect(value.error!.code).toBe('NOT_AVAILABLE');

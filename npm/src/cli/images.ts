@@ -26,7 +26,18 @@ export interface ImageSet {
   close: () => void;
 }
 
-const imageTypes = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif', '.svg']);
+export const imageTypes: ReadonlySet<string> = new Set([
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.webp',
+  '.gif',
+  '.tif',
+  '.tiff',
+  '.avif',
+  '.svg',
+]);
+export const manifestTypes: ReadonlySet<string> = new Set(['.csv', '.jsonl', '.ndjson']);
 const cifarSide = 32;
 const cifarRecord = 1 + 3 * cifarSide * cifarSide;
 
@@ -141,7 +152,7 @@ export async function openImages(path: string, labels?: string): Promise<ImageSe
   let set: ImageSet;
   if (found.isDirectory()) {
     set = labels === undefined ? await folderSet(path) : await manifestSet(labels, path);
-  } else if (['.csv', '.jsonl', '.ndjson'].includes(extname(path).toLowerCase())) {
+  } else if (manifestTypes.has(extname(path).toLowerCase())) {
     set = await manifestSet(path, dirname(path));
   } else if (found.size > 0 && found.size % cifarRecord === 0) {
     set = cifarSet(path, found.size);

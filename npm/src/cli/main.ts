@@ -1,10 +1,12 @@
 // The command `trefoil`.
 //
-// Exit codes: 0 done; 1 something failed at work; 2 the command line is wrong; 130 and 143 ended by SIGINT and SIGTERM.
+// Exit codes: 0 done; 1 something failed at work; 2 the command line is wrong; 3 a batch skipped images; 130 and 143 ended
+// by SIGINT and SIGTERM.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { TrefoilError, messageOf } from '../errors.js';
 import { version } from '../index.js';
+import { batch, type BatchFlags } from './commands/batch.js';
 import { classify, type ClassifyFlags } from './commands/classify.js';
 import { evaluate, type EvaluateFlags } from './commands/evaluate.js';
 import { inspect } from './commands/inspect.js';
@@ -13,7 +15,7 @@ import { addOutputFlags, addPreprocessFlags, wholeNumber, type OutputFlags } fro
 import type { ModelFlags } from './models.js';
 import { printJson } from './terminal.js';
 
-const exitCodes = { done: 0, failed: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const;
+const exitCodes = { done: 0, failed: 1, usage: 2, skipped: 3, SIGINT: 130, SIGTERM: 143 } as const;
 
 class Interrupted extends Error {
   constructor(readonly signal: 'SIGINT' | 'SIGTERM') {
@@ -126,6 +128,35 @@ function evaluateCommand(signal: AbortSignal): Command {
   return command.action((model: string, flags: EvaluateFlags) => evaluate(model, flags, signal));
 }
 
+function shard(text: string): { index: number; count: number } {
+  const [index, count] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).slice(1).map(Number);
+  if (!index || !count || index > count) throw new InvalidArgumentError('It must read I/N, from 1/N to N/N.');
+  return { index, count };
+}
+
+function batchCommand(signal: AbortSignal): Command {
+  const command = new Command('batch')
+    .description('name what many pictures show, on several threads, into a file')
+    .argument('<images...>', "files, folders, manifests or patterns like 'photos/**/*.jpg'")
+    .requiredOption('--model <file>', 'a .trefoil')
+    .requiredOption('--out <file>', 'the records: JSON Lines, or CSV where the name ends in .csv')
+    .addOption(new Option('--format <name>', 'whatever the name ends in').choices(['jsonl', 'csv']))
+    .option('--top-k <n>', 'how many classes to name', wholeNumber(1), 5)
+    .option('--workers <n>', 'threads (default: one a core)', wholeNumber(1, 256))
+    .addOption(
+      new Option('--shard <i/n>', 'only every n-th image, from the i-th on')
+        .argParser(shard)
+        .default({ index: 1, count: 1 }, '1/1'),
+    )
+    .option('--resume', 'go on where a batch with the same --out was ended, or killed');
+  addOutputFlags(command);
+  return command.action(async (images: string[], flags: BatchFlags) => {
+    const end = await batch(images, flags, signal);
+    if (end === 'skipped') process.exitCode = exitCodes.skipped;
+    if (end === 'interrupted') process.exitCode = exitCodeOf(signal.reason);
+  });
+}
+
 function laterCommand(name: string): Command {
   return new Command(name)
     .description('not in this version')
@@ -140,7 +171,7 @@ function laterCommand(name: string): Command {
 const imagesHelp = `
 IMAGES is a folder with one sub-folder a class, a folder of images (with --labels CSV, where classes are needed), a
 manifest (.csv or .jsonl with file and class; files relative to it), or a file in CIFAR-10's binary format.
-Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.`;
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 a batch skipped images, 130 interrupted.`;
 
 function makeProgram(signal: AbortSignal): Command {
   const program = new Command('trefoil')
@@ -153,7 +184,8 @@ function makeProgram(signal: AbortSignal): Command {
     quantizeCommand(signal),
     classifyCommand(signal),
     evaluateCommand(signal),
-    ...['sweep', 'bench', 'batch'].map(laterCommand),
+    batchCommand(signal),
+    ...['sweep', 'bench'].map(laterCommand),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();

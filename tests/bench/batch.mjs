@@ -1,0 +1,80 @@
+// Images a second of `trefoil batch` with one and with two workers, and its memory. Needs the built package.
+//   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3]
+// The runs alternate and the best of each counts; the two outputs must be the same bytes.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, mkdtempSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+const cli = join(root, 'npm/dist/cli.js');
+const signs = join(root, 'models/signs');
+const count = Number(process.argv[2] ?? 3000);
+const rounds = Number(process.argv[3] ?? 3);
+
+function batch(folder, workers) {
+  const out = `${workers}.jsonl`;
+  rmSync(join(folder, out), { force: true });
+  const args = ['batch', 'images', '--model', 'm.trefoil', '--out', out, '--workers', workers];
+  const child = spawn(process.execPath, [cli, ...args, '--json', '--quiet'], { cwd: folder });
+  const memory = [];
+  const timer = setInterval(() => {
+    try {
+      memory.push((4096 * Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])) / 1e6);
+    } catch {
+      // Over.
+    }
+  }, 100);
+  let text = '';
+  child.stdout.on('data', (data) => (text += data));
+  return new Promise((done) => {
+    child.on('close', () => {
+      clearInterval(timer);
+      const half = memory.length >> 1;
+      const peaks = [memory.slice(0, half), memory.slice(half)].map((list) => Math.max(...list));
+      done({ rate: JSON.parse(text).imagesPerSecond, peaks });
+    });
+  });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'trefoil-batch-bench-'));
+try {
+  const quantize = ['quantize', join(signs, 'signs.onnx'), '-o', 'm.trefoil', '--quiet'];
+  const prepare = [
+    '--calibration',
+    join(signs, 'calibration'),
+    '--resize',
+    '64',
+    '--mean',
+    '0.5',
+    '--std',
+    '0.25',
+  ];
+  execFileSync(process.execPath, [cli, ...quantize, ...prepare], { cwd: folder });
+  const pictures = readdirSync(join(signs, 'test'), { recursive: true }).filter((name) =>
+    name.endsWith('.png'),
+  );
+  mkdirSync(join(folder, 'images'));
+  for (let i = 0; i < count; ++i) {
+    symlinkSync(join(signs, 'test', pictures[i % pictures.length]), join(folder, 'images', `${i}.png`));
+  }
+  const best = { 1: 0, 2: 0 };
+  for (let round = 0; round < rounds; ++round) {
+    for (const workers of [1, 2]) {
+      const { rate, peaks } = await batch(folder, workers);
+      best[workers] = Math.max(best[workers], rate);
+      const memory = peaks.map((peak) => peak.toFixed(0)).join(' and ');
+      console.log(
+        `${workers} worker(s): ${rate.toFixed(1)} images/s; at most ${memory} MB in the two halves`,
+      );
+    }
+  }
+  if (readFileSync(join(folder, '1.jsonl'), 'utf8') !== readFileSync(join(folder, '2.jsonl'), 'utf8')) {
+    throw new Error('one and two workers wrote different records');
+  }
+  console.log(
+    `${count} images, ${cpus().length} cores: two workers are ${(best[2] / best[1]).toFixed(2)} times one`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
