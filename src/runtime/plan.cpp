@@ -85,6 +85,10 @@ class Placement {
   std::vector<Host> host_;
 };
 
+// Below this, handing work to other threads costs more than it saves: about a microsecond.
+constexpr std::int64_t kDividedMacs = 200'000;
+constexpr std::size_t kDividedBytes = std::size_t{32} << 10;
+
 std::int64_t countMacs(const QNode& node, const Shape& in) {
   const auto* conv = std::get_if<QConvOp>(&node.op);
   if (!conv) return 0;
@@ -126,6 +130,8 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
     if (!step) return step.error();
     layer.variant = step->variant;
     layer.weight_bytes = step->packed_bytes;
+    step->divides = layer.macs >= kDividedMacs ||
+                    std::max(tensorBytes(node.shape), tensorBytes(inputs[0]->shape)) >= kDividedBytes;
     plan.layers.push_back(std::move(layer));
     plan.packed_bytes += step->packed_bytes;
     plan.scratch_bytes = std::max(plan.scratch_bytes, step->scratch_bytes);

@@ -8,6 +8,7 @@
 
 #include "kernels/move/move.h"
 #include "runtime/plan.h"
+#include "runtime/thread_pool.h"
 
 namespace trefoil {
 
@@ -19,6 +20,7 @@ struct Session::Impl {
   AlignedBuffer arena, scratch;
   AlignedBuffer results;  // int32, one a class
   AlignedBuffer dense;    // the last node's q without gaps; empty where it yields accumulators
+  std::unique_ptr<ThreadPool> pool;
 
   std::size_t classCount() const { return logit_scales.size(); }
   std::int32_t* resultIntegers() { return reinterpret_cast<std::int32_t*>(results.data()); }
@@ -36,14 +38,27 @@ struct Session::Impl {
     return values;
   }
 
-  Result<void> reserve() {
+  // Of one thread; no two share a cache line.
+  std::size_t scratchStride() const { return plan.scratch_bytes / 64 * 64 + 2 * kSlackBytes; }
+
+  void runStep(const RunStep& step, const Memory& memory) {
+    const int parts = step.divides ? pool->threads() : 1;
+    pool->run(parts, [&](int part, int thread) {
+      Memory own = memory;
+      own.scratch += static_cast<std::size_t>(thread) * scratchStride();
+      step.run(own, Part{part, parts});
+    });
+  }
+
+  Result<void> reserve(int threads) {
+    const std::size_t scratch_bytes = scratchStride() * static_cast<std::size_t>(threads);
     arena = AlignedBuffer(plan.arena_bytes);
-    scratch = AlignedBuffer(plan.scratch_bytes);
+    scratch = AlignedBuffer(scratch_bytes);
     results = AlignedBuffer(classCount() * sizeof(std::int32_t));
     dense = AlignedBuffer(output_accumulators ? 0 : classCount());
     if (!arena.data() || !scratch.data() || !results.data() || !dense.data()) {
       return makeError(ErrorCode::kOutOfMemory, "the network needs " +
-                                                    std::to_string(plan.arena_bytes + plan.scratch_bytes) +
+                                                    std::to_string(plan.arena_bytes + scratch_bytes) +
                                                     " bytes for its activations, which could not be had");
     }
     // Gaps between planes may hold any value; let it be the same one in every run.
@@ -57,6 +72,11 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(QuantModel model, const SessionOptions& options) {
+  if (options.threads < 1 || options.threads > ThreadPool::kMostThreads) {
+    return makeError(ErrorCode::kBadOption, "threads must be 1 to " +
+                                                std::to_string(ThreadPool::kMostThreads) + ", not " +
+                                                std::to_string(options.threads));
+  }
   auto impl = std::make_unique<Impl>();
   impl->metadata = std::move(model.metadata);
   impl->output_accumulators = model.output_accumulators;
@@ -65,7 +85,8 @@ Result<std::unique_ptr<Session>> Session::create(QuantModel model, const Session
   Result<Plan> plan = makePlan(std::move(model.nodes), model.output_accumulators, options.variants);
   if (!plan) return plan.error();
   impl->plan = std::move(*plan);
-  TREFOIL_RETURN_IF_ERROR(impl->reserve());
+  TREFOIL_RETURN_IF_ERROR(impl->reserve(options.threads));
+  impl->pool = std::make_unique<ThreadPool>(options.threads, options.may_block);
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
@@ -83,6 +104,9 @@ Preprocess Session::preprocess() const {
   std::copy_n(impl_->metadata.std, 3, preprocess.std);
   return preprocess;
 }
+
+int Session::threads() const { return impl_->pool->threads(); }
+void Session::serve(int thread) { impl_->pool->serve(thread); }
 
 std::size_t Session::memoryBytes() const {
   return impl_->plan.packed_bytes + impl_->arena.size() + impl_->scratch.size() + impl_->results.size() +
@@ -107,7 +131,7 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
   copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
              count);
   for (std::size_t i = 0; i < impl_->plan.steps.size(); ++i) {
-    impl_->plan.steps[i].run(memory, Part{});
+    impl_->runStep(impl_->plan.steps[i], memory);
     const bool last = i + 1 == impl_->plan.steps.size();
     if (observer && !(last && impl_->output_accumulators)) observer(i, impl_->layerValues(i + 1));
   }

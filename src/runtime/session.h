@@ -20,6 +20,11 @@ struct SessionOptions {
   // "g4_simd128", ...). The key "*" forces every operation that has a variant of this name. A layer that the
   // variant does not support makes create() fail with kUnknownVariant, as does a name that does not exist.
   std::map<std::string, std::string> variants;
+  // Threads that run() works with, its caller included: 1..ThreadPool::kMostThreads, else kBadOption. The
+  // result is the same for every number. Fewer are used where the system gives no more.
+  int threads = 1;
+  // False where run() must not put its caller to sleep while other threads finish, as in a browser's window.
+  bool may_block = true;
 };
 
 struct LayerInfo {
@@ -44,12 +49,12 @@ using LayerObserver = std::function<void(std::size_t layer, std::span<const floa
 // name.
 std::map<std::string, std::vector<std::string>> variantNames();
 
-// A planned network: kernels chosen, weights packed, memory reserved. Not for two threads at once. Running
-// allocates nothing.
+// A planned network: kernels chosen, weights packed, memory reserved, threads started. Not for two callers at
+// once. Running allocates nothing.
 class Session {
  public:
   // Takes the model over and releases its weights once they are packed. The model must have passed
-  // validateModel(). Errors: kUnknownVariant, kOutOfMemory.
+  // validateModel(). Errors: kUnknownVariant, kBadOption, kOutOfMemory.
   static Result<std::unique_ptr<Session>> create(QuantModel model, const SessionOptions& options = {});
   ~Session();
   Session(const Session&) = delete;
@@ -69,6 +74,11 @@ class Session {
   // The same, and tells of every layer on the way: for measuring, as it copies and allocates.
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes,
                                             const LayerObserver& observer);
+
+  int threads() const;
+  // Where the library can't start threads itself (WebAssembly): what others do for thread 1..threads() - 1.
+  // Does not return before the session ends. Until one comes, run() does without it.
+  void serve(int thread);
 
   // Real logits and softmax probabilities of integers from run().
   std::vector<float> logits(std::span<const std::int32_t> integers) const;

@@ -245,7 +245,9 @@ Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedV
 }
 
 Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
-  return RunStep{[](const Memory&, Part) {}, {}, 0, 0};
+  RunStep step;
+  step.run = [](const Memory&, Part) {};
+  return step;
 }
 
 }  // namespace

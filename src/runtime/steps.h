@@ -24,7 +24,8 @@ struct RunStep {
   std::function<void(const Memory&, Part)> run;  // one part; all of them may run at the same time
   std::string_view variant;                      // empty where the operation has none
   std::size_t packed_bytes = 0;                  // of weights
-  std::size_t scratch_bytes = 0;
+  std::size_t scratch_bytes = 0;                 // of each thread
+  bool divides = true;                           // whether the work is worth dividing among threads
 };
 
 // A node with the places of its inputs and its result within the arena.

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "format/format.h"
@@ -46,7 +47,7 @@ std::string hashLogits(Session& session, int images) {
   return std::string(16 - hex.str().size(), '0') + hex.str();
 }
 
-TEST_CASE("golden models give their golden logits with every kernel") {
+TEST_CASE("golden models give their golden logits with every kernel and number of threads") {
   const std::string folder = std::string(TREFOIL_SOURCE_DIR) + "/tests/golden/";
   std::ifstream list(folder + "golden.txt");
   REQUIRE(list.good());
@@ -59,14 +60,17 @@ TEST_CASE("golden models give their golden logits with every kernel") {
     std::ifstream stream(folder + file, std::ios::binary);
     const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
     REQUIRE(!bytes.empty());
-    for (const bool scalar : {false, true}) {
+    for (const auto& [threads, scalar] :
+         {std::pair(1, false), {1, true}, {2, false}, {2, true}, {3, false}}) {
       auto model = readModel(std::as_bytes(std::span(bytes)));
       REQUIRE(model.ok());
       SessionOptions options;
+      options.threads = threads;
       if (scalar) options.variants["*"] = "scalar";
       auto session = Session::create(std::move(*model), options);
       REQUIRE(session.ok());
       CAPTURE(scalar);
+      CAPTURE(threads);
       CHECK(hashLogits(**session, images) == hash);
     }
     ++checked;

@@ -15,7 +15,8 @@ namespace trefoil::testing {
 
 class RandomModel {
  public:
-  explicit RandomModel(std::uint32_t seed) : random_(seed) {}
+  // more_pixels: rows and columns that are added to the input's.
+  explicit RandomModel(std::uint32_t seed, int more_pixels = 0) : random_(seed), more_pixels_(more_pixels) {}
 
   QuantModel make() {
     QNode input;
@@ -23,6 +24,8 @@ class RandomModel {
     input.op = QInputOp{};
     input.shape = {random_.chance(70) ? 3 : 1, random_.integer(1, 11), random_.integer(1, 11)};
     if (random_.chance(20)) input.shape.width = random_.integer(15, 35);
+    input.shape.height += more_pixels_;
+    input.shape.width += more_pixels_;
     model_.nodes.push_back(input);
     const int steps = random_.integer(3, 14);
     for (int i = 0; i < steps; ++i) addNode();
@@ -387,9 +390,12 @@ class RandomModel {
   }
 
   Random random_;
+  int more_pixels_;
   QuantModel model_;
 };
 
-inline QuantModel randomModel(std::uint32_t seed) { return RandomModel(seed).make(); }
+inline QuantModel randomModel(std::uint32_t seed, int more_pixels = 0) {
+  return RandomModel(seed, more_pixels).make();
+}
 
 }  // namespace trefoil::testing

@@ -226,6 +226,35 @@ TEST_SUITE("session") {
     }
   }
 
+  TEST_CASE("every number of threads gives the same integers") {
+    for (std::uint32_t seed = 1; seed <= 30; ++seed) {
+      CAPTURE(seed);
+      const QuantModel model = testing::randomModel(seed, 60);  // large enough to be divided
+      const auto image = Random(seed).bytes(static_cast<std::size_t>(model.nodes[0].shape.size()));
+      const Integers expected = resultOf(*sessionOf(model), image);
+      if (seed <= 3) REQUIRE(expected == testing::referenceLogits(model, image));
+      for (const int threads : {2, 3, 8}) {
+        CAPTURE(threads);
+        SessionOptions options;
+        options.threads = threads;
+        options.may_block = seed % 2 == 0;
+        const auto session = sessionOf(model, options);
+        CHECK(session->threads() == threads);
+        for (int round = 0; round < 3; ++round) REQUIRE(resultOf(*session, image) == expected);
+      }
+    }
+  }
+
+  TEST_CASE("a number of threads out of range is refused") {
+    for (const int threads : {-1, 0, 17, 1000}) {
+      SessionOptions options;
+      options.threads = threads;
+      const auto session = Session::create(smallModel(), options);
+      REQUIRE(!session.ok());
+      CHECK(session.error().code == ErrorCode::kBadOption);
+    }
+  }
+
   // Sums of a whole group far beyond 16 bits, which a kernel that adds 16-bit lanes must take in pieces.
   TEST_CASE("large groups of large inputs do not overflow") {
     QuantModel model;
@@ -271,7 +300,9 @@ TEST_SUITE("session") {
     for (const std::uint32_t seed : {3U, 14U, 15U, 92U}) {
       const QuantModel model = testing::randomModel(seed);
       const std::vector<std::uint8_t> image(static_cast<std::size_t>(model.nodes[0].shape.size()), 100);
-      const auto session = sessionOf(model);
+      SessionOptions options;
+      options.threads = seed == 3 ? 2 : 1;
+      const auto session = sessionOf(model, options);
       const std::size_t before = testing::allocationCount();
       const auto result = session->run(image);
       const std::size_t after = testing::allocationCount();
