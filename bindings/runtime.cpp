@@ -1,9 +1,11 @@
 // The runtime module: reads one .trefoil model and runs it. An instance of the module holds one model;
 // TypeScript gives every model an instance of its own, so that disposing of a model gives all of its memory
 // back.
+#include <emscripten.h>
 #include <emscripten/bind.h>
 
 #include "format/format.h"
+#include "runtime/profile.h"
 #include "runtime/session.h"
 #include "values.h"
 
@@ -22,7 +24,9 @@ val layerOut(const LayerInfo& layer) {
   fields.set("operation", layer.operation);
   fields.set("variant", layer.variant);
   fields.set("shape", shapeOut(layer.shape));
+  fields.set("inputBits", layer.input_bits);
   fields.set("macs", static_cast<double>(layer.macs));
+  fields.set("macsPerLoad", macsPerLoad(layer));
   fields.set("weightBytes", layer.weight_bytes);
   return fields;
 }
@@ -108,12 +112,35 @@ val runPlanes(const val& planes, int top_k) {
   return input ? outputsOf(input->span(), top_k) : failure(input.error());
 }
 
+// { runs, layers }: milliseconds of each run of a picture of noise, and of each layer's fastest time if
+// `layers`.
+val profile(int runs, bool layers) {
+  if (!session) return failure(noModel());
+  std::vector<std::uint8_t> noise(static_cast<std::size_t>(session->inputShape().size()));
+  std::uint32_t state = 1;
+  for (std::uint8_t& byte : noise) {
+    state = state * 1664525 + 1013904223;  // Numerical Recipes' generator
+    byte = static_cast<std::uint8_t>(state >> 24);
+  }
+  const auto measured = profileRuns(*session, noise, runs, layers, emscripten_get_now);
+  if (!measured) return failure(measured.error());
+  auto fields = val::object();
+  fields.set("runs", copyOut(std::span<const double>(measured->runs)));
+  fields.set("layers", copyOut(std::span<const double>(measured->layers)));
+  return success(fields);
+}
+
+// Loads of 16 bytes, each with an addition, in a nanosecond.
+double loadRate(double milliseconds) { return measureLoadRate(milliseconds, emscripten_get_now); }
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("load", &load);
   emscripten::function("unload", &unload);
+  emscripten::function("loadRate", &loadRate);
   emscripten::function("planes", &planes);
+  emscripten::function("profile", &profile);
   emscripten::function("run", &run);
   emscripten::function("layerValues", &layerValues);
   emscripten::function("runPlanes", &runPlanes);

@@ -16,7 +16,9 @@ export interface RuntimeLayer {
   operation: string;
   variant: string;
   shape: Shape;
+  inputBits: number;
   macs: number;
+  macsPerLoad: number;
   weightBytes: number;
 }
 
@@ -35,6 +37,11 @@ export interface RuntimeInfo {
 export interface RuntimeRun extends BestClasses {
   integers: Int32Array<ArrayBuffer>;
   logits: Float32Array<ArrayBuffer>;
+}
+
+export interface RuntimeProfile {
+  runs: Float64Array<ArrayBuffer>;
+  layers: Float64Array<ArrayBuffer>;
 }
 
 export interface RuntimeModule {
@@ -60,6 +67,8 @@ export interface RuntimeModule {
     channels: number,
   ): ModuleReply<LayerValues[]>;
   runPlanes(planes: Uint8Array, topK: number): ModuleReply<RuntimeRun>;
+  profile(runs: number, layers: boolean): ModuleReply<RuntimeProfile>;
+  loadRate(milliseconds: number): number;
 }
 
 export interface GraphInfo {

@@ -14,8 +14,15 @@ export interface LayerInfo {
   variant: string;
   /** Of the result. */
   shape: Shape;
+  /** Of the values that it takes. */
+  inputBits: number;
   /** Multiply-accumulates of the same layer with dense weights. */
   macs: number;
+  /**
+   * How many of them one vector load and one addition are worth in a ternary convolution that does nothing else: times
+   * {@link Profile.loadRate}, its limit in GMAC/s. 0 where that is no measure.
+   */
+  macsPerLoad: number;
   /** Packed, in memory. */
   weightBytes: number;
 }
@@ -60,6 +67,31 @@ export interface LayerValues {
   values: Float32Array<ArrayBuffer>;
 }
 
+/** Options of {@link Model.profile}. */
+export interface ProfileOptions extends RunOptions {
+  /** How often to run the network, after a warm-up. Default 20. */
+  runs?: number;
+  /** Whether to time each layer, in further runs that take turns with the others. Default: no. */
+  layers?: boolean;
+}
+
+/** Times of a network on this machine. Browsers' clocks are coarse, some layers are short: theirs may be 0. */
+export interface Profile {
+  /** Milliseconds of each run, from the network's input in memory to its logits. */
+  runs: number[];
+  minimum: number;
+  median: number;
+  /** Milliseconds of each layer of {@link ModelInfo.layers}, its fastest time; empty where they were not wanted. */
+  layers: number[];
+  /** `minimum` without all layers: copying the input, logits, and what noise leaves. 0 without `layers`. */
+  outside: number;
+  /**
+   * 16-byte loads from the first-level cache, each with an addition, that this engine does in a nanosecond, from a loop
+   * that does nothing else. 0 where the clock is too coarse to tell.
+   */
+  loadRate: number;
+}
+
 /** A ternary model, ready to run. Give it back with {@link dispose}, or declare it with `using`. */
 export interface Model {
   readonly info: ModelInfo;
@@ -77,6 +109,8 @@ export interface Model {
    * BAD_OPTION, DISPOSED and others; the signal's reason.
    */
   run(planes: Uint8Array<ArrayBufferLike>, options?: RunOptions): Promise<Logits>;
+  /** Times the network, on a picture of noise. */
+  profile(options?: ProfileOptions): Promise<Profile>;
   /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */
   dispose(): void;
   [Symbol.dispose](): void;

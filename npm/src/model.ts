@@ -12,11 +12,14 @@ import type {
   Logits,
   Model,
   ModelInfo,
+  Profile,
+  ProfileOptions,
   RunOptions,
 } from './model-types.js';
 import { openLink } from './open-link.js';
 import { badOption, checkCallback, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
+import { profileModel } from './profile.js';
 import type { RuntimeHost } from './runtime-host.js';
 import type { ImageInput, ModelSource } from './types.js';
 import { compileWasm } from './wasm.js';
@@ -56,6 +59,10 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   async layerValues(image: ImageInput, options: RunOptions = {}): Promise<LayerValues[]> {
     checkKeys(options, ['signal'], 'layerValues');
     return this.withImage(image, options.signal, (host, ready) => host.layerValues(ready));
+  }
+
+  async profile(options: ProfileOptions = {}): Promise<Profile> {
+    return profileModel(options, (signal, use) => this.withHost(signal, use));
   }
 
   protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number) {

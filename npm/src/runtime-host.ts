@@ -1,6 +1,12 @@
 import createRuntime from 'trefoil-wasm/trefoil-runtime.mjs';
 
-import { Engine, type RuntimeInfo, type RuntimeModule, type RuntimeRun } from './engine.js';
+import {
+  Engine,
+  type RuntimeInfo,
+  type RuntimeModule,
+  type RuntimeProfile,
+  type RuntimeRun,
+} from './engine.js';
 import type { Reply } from './errors.js';
 import { replying, toPixels } from './host.js';
 import type { LayerValues } from './model-types.js';
@@ -50,6 +56,14 @@ export class RuntimeHost {
     return this.#withImage(image, (module, { data, width, height, channels }) =>
       module.layerValues(data, width, height, channels),
     );
+  }
+
+  profile(runs: number, layers: boolean): Promise<Reply<RuntimeProfile>> {
+    return replying(() => this.#withModule((module) => module.profile(runs, layers)));
+  }
+
+  loadRate(milliseconds: number): Promise<Reply<number>> {
+    return replying(() => this.#withModule((module) => ({ value: module.loadRate(milliseconds) })));
   }
 
   close(): void {

@@ -123,8 +123,12 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
       inputs.push_back(&plan.nodes[static_cast<std::size_t>(input)]);
       input_offsets.push_back(offsets[static_cast<std::size_t>(input)]);
     }
-    LayerInfo layer{node.name,  std::string(opName(node.op)),      {},
-                    node.shape, countMacs(node, inputs[0]->shape), 0};
+    LayerInfo layer;
+    layer.name = node.name;
+    layer.operation = opName(node.op);
+    layer.shape = node.shape;
+    layer.input_bits = inputs[0]->grid.bits;
+    layer.macs = countMacs(node, inputs[0]->shape);
     const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
     Result<RunStep> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, forced);
     if (!step) return step.error();

@@ -114,11 +114,44 @@ std::size_t Session::memoryBytes() const {
 }
 
 Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes) {
-  return run(planes, {});
+  return runParts(planes, {});
 }
 
 Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes,
                                                    const LayerObserver& observer) {
+  const std::size_t layers = impl_->plan.steps.size();
+  // Accumulators, where the last layer yields them, become logits once they are complete.
+  const std::size_t in_arena = impl_->output_accumulators ? layers - 1 : layers;
+  return runParts(planes, [&](std::size_t part) {
+    if (part > 0 && part <= in_arena) observer(part - 1, impl_->layerValues(part));
+    if (part > layers && in_arena < layers) {
+      observer(layers - 1, logits({impl_->resultIntegers(), impl_->classCount()}));
+    }
+  });
+}
+
+Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes, const Clock& clock,
+                                                   RunTimes* times) {
+  struct Laps {
+    const Clock& clock;
+    RunTimes& times;
+    double last;
+    void end(std::size_t part) {
+      const double now = clock();
+      double& lap = part == 0                    ? times.input
+                    : part > times.layers.size() ? times.output
+                                                 : times.layers[part - 1];
+      lap = now - last;
+      last = now;
+    }
+  } laps{clock, *times, 0};
+  times->layers.resize(impl_->plan.steps.size());
+  laps.last = clock();
+  return runParts(planes, [&laps](std::size_t part) { laps.end(part); });
+}
+
+Result<std::span<const std::int32_t>> Session::runParts(std::span<const std::uint8_t> planes,
+                                                        const std::function<void(std::size_t)>& ended) {
   const Shape shape = inputShape();
   const auto count = static_cast<std::size_t>(shape.size());
   if (planes.size() != count) {
@@ -127,13 +160,14 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
                          std::to_string(shape.width) + "x" + std::to_string(shape.height) + " bytes, " +
                          std::to_string(count) + " in all; got " + std::to_string(planes.size()));
   }
+  const std::vector<RunStep>& steps = impl_->plan.steps;
   const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
   copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
              count);
-  for (std::size_t i = 0; i < impl_->plan.steps.size(); ++i) {
-    impl_->runStep(impl_->plan.steps[i], memory);
-    const bool last = i + 1 == impl_->plan.steps.size();
-    if (observer && !(last && impl_->output_accumulators)) observer(i, impl_->layerValues(i + 1));
+  if (ended) ended(0);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    impl_->runStep(steps[i], memory);
+    if (ended) ended(i + 1);
   }
 
   const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
@@ -144,7 +178,7 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
     for (std::size_t i = 0; i < results.size(); ++i)
       results[i] = impl_->dense.data()[i] - last.grid.zero_point;
   }
-  if (observer && impl_->output_accumulators) observer(impl_->plan.steps.size() - 1, logits(results));
+  if (ended) ended(steps.size() + 1);
   return std::span<const std::int32_t>(results);
 }
 

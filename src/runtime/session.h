@@ -32,8 +32,19 @@ struct LayerInfo {
   std::string operation;         // opName()
   std::string variant;           // kernel chosen, empty where the operation has no variants
   Shape shape;                   // of the result
+  int input_bits = 8;            // of the first input's values
   std::int64_t macs = 0;         // multiply-accumulates of the dense layer
   std::size_t weight_bytes = 0;  // packed, in memory
+};
+
+// Milliseconds since any fixed moment, never falling. The library reads no clock: who wants times brings one.
+using Clock = std::function<double()>;
+
+// How long the parts of one run took, in milliseconds.
+struct RunTimes {
+  double input = 0;            // copying the planes to where the first layer takes them
+  std::vector<double> layers;  // one a layer of Session::layers()
+  double output = 0;           // the results to integers
 };
 
 struct Prediction {
@@ -75,6 +86,10 @@ class Session {
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes,
                                             const LayerObserver& observer);
 
+  // The same, and how long each part took. It allocates only where `times` has not been used before.
+  Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes, const Clock& clock,
+                                            RunTimes* times);
+
   int threads() const;
   // Where the library can't start threads itself (WebAssembly): what others do for thread 1..threads() - 1.
   // Does not return before the session ends. Until one comes, run() does without it.
@@ -88,6 +103,10 @@ class Session {
 
  private:
   struct Impl;
+  // ended: told of each part that is done: 0, the input is in place; 1 and so on, the layers; then the
+  // result.
+  Result<std::span<const std::int32_t>> runParts(std::span<const std::uint8_t> planes,
+                                                 const std::function<void(std::size_t part)>& ended);
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -115,7 +115,7 @@ describe('trefoil', () => {
     }
   }, 120_000);
 
-  test.each(['sweep', 'bench'])('%s belongs to a later version', async (name) => {
+  test.each(['sweep'])('%s belongs to a later version', async (name) => {
     const { code, value } = await json([name, 'anything', '--at-all']);
     expect(code).toBe(2);
     expect(value.error!.code).toBe('NOT_AVAILABLE');
@@ -151,6 +151,40 @@ describe('inspect', () => {
       classes: 20,
       preprocess: { resize: 64, std: [0.25, 0.25, 0.25] },
     });
+  });
+});
+
+describe('bench', () => {
+  test('times the whole network, and its layers on request', async () => {
+    const words = await run(['bench', model, '--runs', '3', '--layers']);
+    expect(words).toMatchObject({ code: 0, err: '' });
+    expect(words.out).toMatch(/median of 3 runs/);
+    expect(words.out).toMatch(/ternary_conv .*%$/m);
+    const { value } = await json(['bench', model, '--runs', '3']);
+    expect(value).toMatchObject({ model, threads: 1, runs: 3 });
+    expect(value['minimum']).toBeGreaterThan(0);
+    expect(value['median']).toBeGreaterThanOrEqual(value['minimum'] as number);
+    expect(value).not.toHaveProperty('layers');
+
+    const layers = (await json(['bench', model, '--runs', '3', '--layers'])).value['layers'];
+    const rows = layers as { name: string; macs: number; milliseconds: number; gmacPerSecond?: number }[];
+    const loaded = await json(['inspect', model]);
+    expect(rows).toMatchObject(loaded.value['layers'] as object[]);
+    for (const { macs, milliseconds, gmacPerSecond } of rows) {
+      expect(milliseconds).toBeGreaterThanOrEqual(0);
+      if (macs > 0) expect(gmacPerSecond).toBeCloseTo((macs / milliseconds) * 1e-6);
+    }
+  }, 120_000);
+
+  test('refuses what it does not time', async () => {
+    for (const args of [
+      ['bench', onnxPath],
+      ['bench', model, '--runs', '0'],
+    ]) {
+      const { code, value } = await json(args);
+      expect(code).toBe(2);
+      expect(value.error!.code).toBe('BAD_OPTION');
+    }
   });
 });
 

@@ -7,6 +7,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { TrefoilError, messageOf } from '../errors.js';
 import { version } from '../index.js';
 import { batch, type BatchFlags } from './commands/batch.js';
+import { bench, type BenchFlags } from './commands/bench.js';
 import { classify, type ClassifyFlags } from './commands/classify.js';
 import { evaluate, type EvaluateFlags } from './commands/evaluate.js';
 import { inspect } from './commands/inspect.js';
@@ -157,6 +158,17 @@ function batchCommand(signal: AbortSignal): Command {
   });
 }
 
+function benchCommand(signal: AbortSignal): Command {
+  const command = new Command('bench')
+    .description('time a model on this machine, from image tensor to logits')
+    .argument('<model>', 'a .trefoil')
+    .option('--runs <n>', 'how often to run it, after a warm-up', wholeNumber(1, 1e6), 20)
+    .option('--layers', 'show where the time goes: a table of all layers')
+    .option('--threads <n>', 'threads to run it on', wholeNumber(1, 64), 1);
+  addOutputFlags(command);
+  return command.action((model: string, flags: BenchFlags) => bench(model, flags, signal));
+}
+
 function laterCommand(name: string): Command {
   return new Command(name)
     .description('not in this version')
@@ -185,7 +197,8 @@ function makeProgram(signal: AbortSignal): Command {
     classifyCommand(signal),
     evaluateCommand(signal),
     batchCommand(signal),
-    ...['sweep', 'bench'].map(laterCommand),
+    benchCommand(signal),
+    laterCommand('sweep'),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
