@@ -57,6 +57,7 @@
 //                       normalize()     planes -> floats, as the float network takes them
 //   format/format.h     readModel()     .trefoil bytes -> QuantModel. Safe for untrusted input.
 //                       writeModel()    QuantModel -> .trefoil bytes, the same ones everywhere
+//   format/sections.h   readSections()  how much of a file holds the network of the first planes
 //   format/quant_model.h                QuantModel: the integer program itself; validateModel()
 //   runtime/session.h   Session         a model made ready to run; run(), topK(), layers(), memoryBytes()
 //                       variantNames()  kernels that exist, by operation

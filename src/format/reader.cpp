@@ -4,6 +4,8 @@
 #include <string>
 
 #include "format/format.h"
+#include "format/scale_table.h"
+#include "format/sections.h"
 #include "format/sniff.h"
 #include "format/trefoil_generated.h"
 #include "format/trits.h"
@@ -15,8 +17,7 @@ namespace {
 template <typename T>
 using FbVector = flatbuffers::Vector<T>;
 
-constexpr std::size_t kAlignment = 8;                   // what FlatBuffers may ask of the buffer
-constexpr flatbuffers::uoffset_t kMaxDepth = 8;         // Model, Node, Conv, TernaryPlane, and room
+constexpr flatbuffers::uoffset_t kMaxDepth = 8;         // Model, Node, Conv, TernaryPlane, Scales
 constexpr flatbuffers::uoffset_t kMaxTables = 1 << 17;  // 2^14 nodes (validateModel) of up to 6 tables
 
 Error bad(std::string message) { return makeError(ErrorCode::kBadModel, std::move(message)); }
@@ -38,9 +39,70 @@ class Budget {
   bool exceeded_ = false;
 };
 
-class Reader {
+// What the buffers of a file have in common: vectors, planes, output stages.
+class PartReader {
+ protected:
+  explicit PartReader(std::size_t bytes) : budget_(bytes) {}
+
+  template <typename T>
+  void copy(const FbVector<T>* from, std::vector<T>* to) {
+    if (!from || !budget_.take(std::uint64_t{from->size()} * sizeof(T))) return;
+    to->reserve(from->size());
+    for (flatbuffers::uoffset_t i = 0; i < from->size(); ++i) to->push_back(from->Get(i));
+  }
+  void copy(const flatbuffers::String* from, std::string* to) {
+    if (from && budget_.take(from->size())) to->assign(from->data(), from->size());
+  }
+
+  Result<void> copyStage(const fb::OutputStage* from, OutputStage* to) {
+    if (!from) return bad("the output stage is missing");
+    std::vector<std::int32_t> multipliers;
+    std::vector<std::uint8_t> shifts;
+    copy(from->multipliers(), &multipliers);
+    copy(from->shifts(), &shifts);
+    if (multipliers.size() != shifts.size()) return bad("multipliers and shifts differ in number");
+    to->factors.reserve(shifts.size());
+    for (std::size_t i = 0; i < shifts.size(); ++i) to->factors.push_back({multipliers[i], shifts[i]});
+    to->low = from->low();
+    to->high = from->high();
+    return {};
+  }
+
+  // filters: above 0.
+  Result<void> readScales(const fb::Scales* from, std::size_t filters, std::size_t count,
+                          std::vector<std::uint8_t>* to) {
+    if (!from) return {};
+    ScaleTable table;
+    table.index_bits = from->index_bits();
+    copy(from->values(), &table.values);
+    copy(from->indices(), &table.indices);
+    if (budget_.exceeded()) return {};  // its owner sees that
+    auto scales = unpackScales(table, filters, count);
+    if (!scales) return scales.error();
+    *to = std::move(*scales);
+    return {};
+  }
+
+  // weights, scales: how many there are of the layer, which follows from its shapes.
+  Result<void> readPlane(const fb::TernaryPlane& from, std::size_t filters, std::size_t weights,
+                         std::size_t scales, TernaryPlane* to) {
+    TREFOIL_RETURN_IF_ERROR(readScales(from.scales(), filters, scales, &to->scales));
+    TREFOIL_RETURN_IF_ERROR(readScales(from.negative_scales(), filters, scales, &to->negative_scales));
+    if (!from.codes()) return bad("a plane has no codes");
+    if (!budget_.take(from.codes()->size())) return {};  // its owner sees that
+    Result<std::vector<std::int8_t>> codes =
+        unpackTrits({from.codes()->data(), from.codes()->size()}, weights);
+    if (!codes) return codes.error();
+    to->codes = std::move(*codes);
+    return {};
+  }
+
+  Budget budget_;
+};
+
+class Reader : PartReader {
  public:
-  Reader(const fb::Model& file, std::size_t bytes) : file_(file), budget_(bytes) {}
+  Reader(const fb::Model& file, std::size_t bytes) : PartReader(bytes), file_(file) {}
 
   Result<QuantModel> read() {
     model_.output_accumulators = file_.output_accumulators();
@@ -61,16 +123,6 @@ class Reader {
   }
 
  private:
-  template <typename T>
-  void copy(const FbVector<T>* from, std::vector<T>* to) {
-    if (!from || !budget_.take(std::uint64_t{from->size()} * sizeof(T))) return;
-    to->reserve(from->size());
-    for (flatbuffers::uoffset_t i = 0; i < from->size(); ++i) to->push_back(from->Get(i));
-  }
-  void copy(const flatbuffers::String* from, std::string* to) {
-    if (from && budget_.take(from->size())) to->assign(from->data(), from->size());
-  }
-
   Result<void> readMetadata(const fb::Metadata& from) {
     Metadata& to = model_.metadata;
     copy(from.name(), &to.name);
@@ -107,20 +159,6 @@ class Reader {
     if (!from) return bad("the window is missing");
     *to = {from->kernel_h(),   from->kernel_w(), from->stride_h(), from->stride_w(),   from->dilation_h(),
            from->dilation_w(), from->pad_top(),  from->pad_left(), from->pad_bottom(), from->pad_right()};
-    return {};
-  }
-
-  Result<void> copyStage(const fb::OutputStage* from, OutputStage* to) {
-    if (!from) return bad("the output stage is missing");
-    std::vector<std::int32_t> multipliers;
-    std::vector<std::uint8_t> shifts;
-    copy(from->multipliers(), &multipliers);
-    copy(from->shifts(), &shifts);
-    if (multipliers.size() != shifts.size()) return bad("multipliers and shifts differ in number");
-    to->factors.reserve(shifts.size());
-    for (std::size_t i = 0; i < shifts.size(); ++i) to->factors.push_back({multipliers[i], shifts[i]});
-    to->low = from->low();
-    to->high = from->high();
     return {};
   }
 
@@ -206,38 +244,83 @@ class Reader {
     copy(from.pad_values(), &conv.pad_values);
     copy(from.filter_scales(), &conv.filter_scales);
     TREFOIL_RETURN_IF_ERROR(copyStage(from.output(), &conv.output));
-    if (from.planes()) {
-      // How many codes there are follows from the shapes.
+    if (from.plane()) {
       const int input = node->inputs.size() == 1 ? node->inputs[0] : -1;
       if (input < 0 || static_cast<std::size_t>(input) >= model_.nodes.size())
         return bad("reads no earlier node");
-      const std::int64_t count =
-          convWeightCount(*node, conv, model_.nodes[static_cast<std::size_t>(input)].shape);
-      if (count < 0) return bad("groups, channels and kernel size contradict each other");
-      for (const fb::TernaryPlane* plane : *from.planes()) {
-        if (conv.ternary.planes.size() == 2) return bad("has more than two ternary planes");
-        TREFOIL_RETURN_IF_ERROR(
-            readPlane(*plane, static_cast<std::size_t>(count), &conv.ternary.planes.emplace_back()));
-      }
+      const Shape& in = model_.nodes[static_cast<std::size_t>(input)].shape;
+      const std::int64_t weights = convWeightCount(*node, conv, in);
+      if (weights < 0) return bad("groups, channels and kernel size contradict each other");
+      if (from.group_size() < 0 || from.group_size() > kMaxDimension)
+        return bad("the group size is out of range");
+      const auto filters = static_cast<std::size_t>(node->shape.channels);
+      const int per_filter = scalesPerFilter(
+          in.channels / conv.groups, conv.window.kernel_h * conv.window.kernel_w, conv.ternary.group_size);
+      TREFOIL_RETURN_IF_ERROR(readPlane(*from.plane(), filters, static_cast<std::size_t>(weights),
+                                        filters * static_cast<std::size_t>(per_filter),
+                                        &conv.ternary.planes.emplace_back()));
     }
     node->op = std::move(conv);
     return {};
   }
 
-  Result<void> readPlane(const fb::TernaryPlane& from, std::size_t count, TernaryPlane* to) {
-    copy(from.scales(), &to->scales);
-    copy(from.negative_scales(), &to->negative_scales);
-    if (!from.codes()) return bad("a plane has no codes");
-    if (!budget_.take(from.codes()->size())) return {};  // read() sees that the budget is exceeded
-    Result<std::vector<std::int8_t>> codes = unpackTrits({from.codes()->data(), from.codes()->size()}, count);
-    if (!codes) return codes.error();
-    to->codes = std::move(*codes);
-    return {};
+  const fb::Model& file_;
+  QuantModel model_;
+};
+
+// Adds what the second buffer holds to the network of the first.
+class Refiner : PartReader {
+ public:
+  Refiner(const fb::Refinement& file, std::size_t bytes) : PartReader(bytes), file_(file) {}
+
+  Result<void> refine(QuantModel* model) {
+    std::int64_t last = -1;
+    const flatbuffers::uoffset_t count = file_.layers() ? file_.layers()->size() : 0;
+    for (flatbuffers::uoffset_t i = 0; i < count; ++i) {
+      const fb::LayerRefinement& layer = *file_.layers()->Get(i);
+      if (!budget_.take(4)) break;
+      if (layer.node() <= last || layer.node() >= static_cast<std::int64_t>(model->nodes.size())) {
+        return bad("the refined layers are not in order");
+      }
+      last = layer.node();
+      if (auto result = refineLayer(layer, &model->nodes[static_cast<std::size_t>(last)]); !result) {
+        return makeError(result.error().code,
+                         "refinement of node " + std::to_string(last) + ": " + result.error().message);
+      }
+    }
+    replace(file_.logit_scales(), &model->logit_scales);
+    replace(file_.logit_offsets(), &model->logit_offsets);
+    if (budget_.exceeded()) return bad("parts of the file overlap");
+    return validateModel(*model);
   }
 
-  const fb::Model& file_;
-  Budget budget_;
-  QuantModel model_;
+ private:
+  template <typename T>
+  void replace(const FbVector<T>* from, std::vector<T>* to) {
+    if (!from) return;
+    to->clear();
+    copy(from, to);
+  }
+
+  Result<void> refineLayer(const fb::LayerRefinement& from, QNode* node) {
+    auto* conv = std::get_if<QConvOp>(&node->op);
+    if (!conv) return bad("only convolutions can be refined");
+    if (from.plane()) {
+      if (conv->ternary.planes.empty()) return bad("there is no first plane");
+      const TernaryPlane& first = conv->ternary.planes[0];
+      TernaryPlane second;
+      TREFOIL_RETURN_IF_ERROR(readPlane(*from.plane(), static_cast<std::size_t>(node->shape.channels),
+                                        first.codes.size(), first.scales.size(), &second));
+      conv->ternary.planes.push_back(std::move(second));
+    }
+    replace(from.bias(), &conv->bias);
+    replace(from.filter_scales(), &conv->filter_scales);
+    if (!from.output()) return {};
+    conv->output.factors.clear();
+    return copyStage(from.output(), &conv->output);
+  }
+
+  const fb::Refinement& file_;
 };
 
 // The version field by itself, since a file of another version need not pass this version's verifier. 0:
@@ -258,37 +341,68 @@ Error withAdvice(Error error) {
   return error;
 }
 
-Result<QuantModel> readAligned(const std::uint8_t* bytes, std::size_t size) {
-  const std::uint32_t version = peekVersion(bytes, size);
-  if (version == 0) return withAdvice(bad("it is damaged or cut short"));
+Error cutShort() { return withAdvice(bad("it is damaged or cut short")); }
+
+// data: aligned, as FlatBuffers are read in place.
+Result<QuantModel> readFirst(const std::uint8_t* data, std::size_t size) {
+  flatbuffers::Verifier verifier(data, size, kMaxDepth, kMaxTables);
+  if (!fb::VerifyModelBuffer(verifier)) return cutShort();
+  Result<QuantModel> model = Reader(*fb::GetModel(data), size).read();
+  if (!model) return withAdvice(model.error());
+  return model;
+}
+
+Result<void> readRefinement(const std::uint8_t* data, std::size_t size, QuantModel* model) {
+  flatbuffers::Verifier verifier(data, size, kMaxDepth, kMaxTables);
+  if (!verifier.VerifyBuffer<fb::Refinement>(kRefinementIdentifier)) return cutShort();
+  const auto refined = Refiner(*flatbuffers::GetRoot<fb::Refinement>(data), size).refine(model);
+  return refined ? refined : withAdvice(refined.error());
+}
+
+Result<QuantModel> readAligned(const std::uint8_t* data, std::size_t size, int planes) {
+  const std::uint32_t version = peekVersion(data, size);
+  if (version == 0) return cutShort();
   if (version != kFormatVersion) {
     return makeError(ErrorCode::kModelVersion,
                      "the model has format version " + std::to_string(version) +
                          ", this build reads version " + std::to_string(kFormatVersion) +
                          (version > kFormatVersion ? "; update trefoil" : "; quantize the network anew"));
   }
-  flatbuffers::Verifier verifier(bytes, size, kMaxDepth, kMaxTables);
-  if (!fb::VerifyModelBuffer(verifier)) return withAdvice(bad("it is damaged or cut short"));
-  Result<QuantModel> model = Reader(*fb::GetModel(bytes), size).read();
-  if (!model) return withAdvice(model.error());
+  const auto sections = readSections(std::as_bytes(std::span(data, size)));
+  if (!sections) return withAdvice(sections.error());
+  const std::size_t wanted = planes == 1 ? sections->first : sections->whole;
+  if (size < wanted && size >= sections->first) {
+    return withAdvice(
+        bad("it ends behind its first planes; with the rest missing it can be loaded with planes 1 only"));
+  }
+  if (size < wanted) return cutShort();
+  if (size > sections->whole) return withAdvice(bad("there are bytes behind its end"));
+  Result<QuantModel> model = readFirst(data, sections->first);
+  if (!model || wanted == sections->first) return model;
+  TREFOIL_RETURN_IF_ERROR(readRefinement(data + sections->first, wanted - sections->first, &*model));
   return model;
 }
 
 }  // namespace
 
-Result<QuantModel> readModel(std::span<const std::byte> bytes) {
+Result<QuantModel> readModel(std::span<const std::byte> bytes, int planes) {
+  if (planes != 1 && planes != 2) {
+    return makeError(ErrorCode::kBadOption, "planes is " + std::to_string(planes) + "; a model has 1 or 2");
+  }
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   if (bytes.size() < 8 || !flatbuffers::BufferHasIdentifier(data, fb::ModelIdentifier())) {
     return bad("not a .trefoil model: the data " + describeForeignBytes(bytes));
   }
   if (bytes.size() >= FLATBUFFERS_MAX_BUFFER_SIZE) return bad("not a .trefoil model: the data exceeds 2 GB");
-  if (reinterpret_cast<std::uintptr_t>(data) % kAlignment == 0) return readAligned(data, bytes.size());
+  if (reinterpret_cast<std::uintptr_t>(data) % kSectionAlignment == 0) {
+    return readAligned(data, bytes.size(), planes);
+  }
   // FlatBuffers are read in place, at their own alignment.
   const std::unique_ptr<std::uint64_t[]> copy(new (std::nothrow)
-                                                  std::uint64_t[bytes.size() / kAlignment + 1]);
+                                                  std::uint64_t[bytes.size() / kSectionAlignment + 1]);
   if (!copy) return makeError(ErrorCode::kOutOfMemory, "no memory to read a model of this size");
   std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return readAligned(reinterpret_cast<const std::uint8_t*>(copy.get()), bytes.size());
+  return readAligned(reinterpret_cast<const std::uint8_t*>(copy.get()), bytes.size(), planes);
 }
 
 }  // namespace trefoil

@@ -1,7 +1,10 @@
 #include <span>
 #include <string>
 
+#include "format/first_planes.h"
 #include "format/format.h"
+#include "format/scale_table.h"
+#include "format/sections.h"
 #include "format/trefoil_generated.h"
 #include "format/trits.h"
 
@@ -47,24 +50,15 @@ fb::Window toWindow(const Window& w) {
 }
 fb::Triple toTriple(const int (&values)[3]) { return {values[0], values[1], values[2]}; }
 
-// Builds the parts of one node. FlatBuffers grow from the file's end towards its start.
+// Builds one of the file's buffers. FlatBuffers grow from the file's end towards its start.
 class Writer {
  public:
   Writer(const QuantModel& model, std::size_t capacity) : model_(model), builder_(capacity) {}
 
-  std::vector<std::byte> write() {
-    // Second planes first, so that they come last in the file, behind all that a first look at the network
-    // needs.
-    planes_[1].resize(model_.nodes.size());
-    planes_[0].resize(model_.nodes.size());
-    for (const std::size_t p : {1, 0}) {
-      for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
-        const auto* conv = std::get_if<QConvOp>(&model_.nodes[i].op);
-        if (conv && p < conv->ternary.planes.size()) planes_[p][i] = writePlane(conv->ternary.planes[p]);
-      }
-    }
+  // Neither is the buffer of a whole file yet: joinSections().
+  std::span<const std::uint8_t> writeFirst() {
     std::vector<Offset<fb::Node>> nodes;
-    for (std::size_t i = 0; i < model_.nodes.size(); ++i) nodes.push_back(writeNode(i));
+    for (const QNode& node : model_.nodes) nodes.push_back(writeNode(node));
     const auto node_vector = builder_.CreateVector(nodes);
     const auto scales = builder_.CreateVector(model_.logit_scales);
     const auto offsets = builder_.CreateVector(model_.logit_offsets);
@@ -72,8 +66,23 @@ class Writer {
     const auto root = fb::CreateModel(builder_, kFormatVersion, model_.output_accumulators, node_vector,
                                       scales, offsets, metadata);
     fb::FinishModelBuffer(builder_, root);
-    const auto* first = reinterpret_cast<const std::byte*>(builder_.GetBufferPointer());
-    return {first, first + builder_.GetSize()};
+    return builder_.GetBufferSpan();
+  }
+
+  // What the model has that `first` has not.
+  std::span<const std::uint8_t> writeRefinement(const QuantModel& first) {
+    std::vector<Offset<fb::LayerRefinement>> layers;
+    for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+      if (model_.nodes[i] != first.nodes[i]) {
+        layers.push_back(
+            writeLayer(i, std::get<QConvOp>(model_.nodes[i].op), std::get<QConvOp>(first.nodes[i].op)));
+      }
+    }
+    const auto layer_vector = builder_.CreateVector(layers);
+    const auto scales = vectorWhereOther(model_.logit_scales, first.logit_scales);
+    const auto offsets = vectorWhereOther(model_.logit_offsets, first.logit_offsets);
+    builder_.Finish(fb::CreateRefinement(builder_, layer_vector, scales, offsets), kRefinementIdentifier);
+    return builder_.GetBufferSpan();
   }
 
  private:
@@ -82,11 +91,35 @@ class Writer {
     return values.empty() ? VectorOffset<T>() : builder_.CreateVector(values);
   }
 
-  Offset<fb::TernaryPlane> writePlane(const TernaryPlane& plane) {
+  template <typename T>
+  VectorOffset<T> vectorWhereOther(const std::vector<T>& values, const std::vector<T>& known) {
+    return values == known ? VectorOffset<T>() : builder_.CreateVector(values);
+  }
+
+  Offset<fb::Scales> writeScales(const std::vector<std::uint8_t>& scales, std::size_t filters) {
+    if (scales.empty()) return {};
+    const ScaleTable table = packScales(scales, filters);
+    const auto values = builder_.CreateVector(table.values);
+    const auto indices = vectorUnlessEmpty(table.indices);
+    return fb::CreateScales(builder_, byteOf(table.index_bits), values, indices);
+  }
+
+  Offset<fb::TernaryPlane> writePlane(const TernaryPlane& plane, std::size_t filters) {
     const auto codes = builder_.CreateVector(packTrits(plane.codes));
-    const auto scales = builder_.CreateVector(plane.scales);
-    const auto negative = vectorUnlessEmpty(plane.negative_scales);
+    const auto scales = writeScales(plane.scales, filters);
+    const auto negative = writeScales(plane.negative_scales, filters);
     return fb::CreateTernaryPlane(builder_, codes, scales, negative);
+  }
+
+  Offset<fb::LayerRefinement> writeLayer(std::size_t node, const QConvOp& conv, const QConvOp& first) {
+    Offset<fb::TernaryPlane> plane;
+    if (conv.ternary.planes.size() > 1) plane = writePlane(conv.ternary.planes[1], conv.bias.size());
+    const auto bias = vectorWhereOther(conv.bias, first.bias);
+    const auto filter_scales = vectorWhereOther(conv.filter_scales, first.filter_scales);
+    Offset<fb::OutputStage> output;
+    if (conv.output != first.output) output = writeStage(conv.output);
+    return fb::CreateLayerRefinement(builder_, static_cast<std::int32_t>(node), plane, bias, filter_scales,
+                                     output);
   }
 
   Offset<fb::OutputStage> writeStage(const OutputStage& stage) {
@@ -102,56 +135,53 @@ class Writer {
                                  byteOf(stage.high));
   }
 
-  AnyOffset writeOp(std::size_t index, const QConvOp& conv) {
-    std::vector<Offset<fb::TernaryPlane>> planes;
-    for (std::size_t p = 0; p < conv.ternary.planes.size(); ++p) planes.push_back(planes_[p][index]);
-    const auto plane_vector = vectorUnlessEmpty(planes);
+  AnyOffset writeOp(const QConvOp& conv) {
+    Offset<fb::TernaryPlane> plane;
+    if (!conv.ternary.planes.empty()) plane = writePlane(conv.ternary.planes[0], conv.bias.size());
     const auto int8 = vectorUnlessEmpty(conv.int8);
     const auto bias = builder_.CreateVector(conv.bias);
     const auto pad_values = builder_.CreateVector(conv.pad_values);
     const auto filter_scales = builder_.CreateVector(conv.filter_scales);
     const auto output = writeStage(conv.output);
     const fb::Window window = toWindow(conv.window);
-    return fb::CreateConv(builder_, &window, conv.groups, conv.ternary.group_size, plane_vector, int8, bias,
+    return fb::CreateConv(builder_, &window, conv.groups, conv.ternary.group_size, plane, int8, bias,
                           pad_values, filter_scales, output)
         .Union();
   }
-  AnyOffset writeOp(std::size_t, const QPoolOp& pool) {
+  AnyOffset writeOp(const QPoolOp& pool) {
     const auto output = writeStage(pool.output);
     const fb::Window window = toWindow(pool.window);
     return fb::CreatePool(builder_, pool.average, &window, output).Union();
   }
-  AnyOffset writeOp(std::size_t, const QLookupOp& lookup) {
+  AnyOffset writeOp(const QLookupOp& lookup) {
     return fb::CreateLookup(builder_, builder_.CreateVector(lookup.table)).Union();
   }
-  AnyOffset writeOp(std::size_t, const QLrnOp& lrn) {
+  AnyOffset writeOp(const QLrnOp& lrn) {
     const auto table = builder_.CreateVector(lrn.table);
     return fb::CreateLrn(builder_, lrn.size, byteOf(lrn.table_shift), table, byteOf(lrn.shift)).Union();
   }
-  AnyOffset writeOp(std::size_t, const QAddOp& add) {
+  AnyOffset writeOp(const QAddOp& add) {
     return fb::CreateAdd(builder_, add.multipliers[0], add.multipliers[1], byteOf(add.shift), byteOf(add.low),
                          byteOf(add.high))
         .Union();
   }
-  AnyOffset writeOp(std::size_t, const QMulOp& mul) {
-    return fb::CreateMul(builder_, writeStage(mul.output)).Union();
-  }
-  AnyOffset writeOp(std::size_t, const QRescaleOp& rescale) {
+  AnyOffset writeOp(const QMulOp& mul) { return fb::CreateMul(builder_, writeStage(mul.output)).Union(); }
+  AnyOffset writeOp(const QRescaleOp& rescale) {
     return fb::CreateRescale(builder_, writeStage(rescale.output)).Union();
   }
-  AnyOffset writeOp(std::size_t, const QPadOp& pad) {
+  AnyOffset writeOp(const QPadOp& pad) {
     const fb::Triple before = toTriple(pad.before);
     const fb::Triple after = toTriple(pad.after);
     return fb::CreatePad(builder_, &before, &after, byteOf(pad.value)).Union();
   }
-  AnyOffset writeOp(std::size_t, const QSliceOp& slice) {
+  AnyOffset writeOp(const QSliceOp& slice) {
     const fb::Triple start = toTriple(slice.start);
     const fb::Triple step = toTriple(slice.step);
     return fb::CreateSlice(builder_, &start, &step).Union();
   }
-  AnyOffset writeOp(std::size_t, const QInputOp&) { return fb::CreateInput(builder_).Union(); }
-  AnyOffset writeOp(std::size_t, const QConcatOp&) { return fb::CreateConcat(builder_).Union(); }
-  AnyOffset writeOp(std::size_t, const QReshapeOp&) { return fb::CreateReshape(builder_).Union(); }
+  AnyOffset writeOp(const QInputOp&) { return fb::CreateInput(builder_).Union(); }
+  AnyOffset writeOp(const QConcatOp&) { return fb::CreateConcat(builder_).Union(); }
+  AnyOffset writeOp(const QReshapeOp&) { return fb::CreateReshape(builder_).Union(); }
 
   static fb::Op opType(const QOp& op) {
     static constexpr fb::Op kTypes[] = {fb::Op::Input,   fb::Op::Conv,   fb::Op::Add,   fb::Op::Mul,
@@ -161,9 +191,8 @@ class Writer {
     return kTypes[op.index()];
   }
 
-  Offset<fb::Node> writeNode(std::size_t index) {
-    const QNode& node = model_.nodes[index];
-    const auto op = std::visit([&](const auto& value) { return writeOp(index, value); }, node.op);
+  Offset<fb::Node> writeNode(const QNode& node) {
+    const auto op = std::visit([&](const auto& value) { return writeOp(value); }, node.op);
     const auto name = builder_.CreateString(node.name);
     const auto inputs = builder_.CreateVector(node.inputs);
     const fb::Shape shape(node.shape.channels, node.shape.height, node.shape.width);
@@ -183,19 +212,33 @@ class Writer {
 
   const QuantModel& model_;
   flatbuffers::FlatBufferBuilder builder_;
-  std::vector<Offset<fb::TernaryPlane>> planes_[2];
 };
 
 }  // namespace
 
-Result<std::vector<std::byte>> writeModel(const QuantModel& model) {
+Result<std::vector<std::byte>> writeModel(const QuantModel& model, const QuantModel* first) {
   TREFOIL_RETURN_IF_ERROR(validateModel(model));
   const std::uint64_t bytes = estimateBytes(model);
   if (bytes >= FLATBUFFERS_MAX_BUFFER_SIZE) {
     return makeError(ErrorCode::kBadModel,
                      "the file would exceed 2 GB; quantize more layers to ternary weights");
   }
-  return Writer(model, static_cast<std::size_t>(bytes)).write();
+  const auto capacity = static_cast<std::size_t>(bytes);
+  if (!hasSecondPlanes(model)) {
+    Writer writer(model, capacity);
+    return joinSections(writer.writeFirst(), {});
+  }
+  QuantModel own;
+  if (first == nullptr) {
+    own = firstPlanes(model);
+    first = &own;
+  } else {
+    TREFOIL_RETURN_IF_ERROR(checkRefines(model, *first));
+  }
+  TREFOIL_RETURN_IF_ERROR(validateModel(*first));
+  Writer base(*first, capacity);
+  Writer refinement(model, capacity);
+  return joinSections(base.writeFirst(), refinement.writeRefinement(*first));
 }
 
 }  // namespace trefoil

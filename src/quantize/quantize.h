@@ -23,11 +23,14 @@ struct LayerReport {
   std::int64_t macs = 0;     // of one image
   int group_size = 0;        // 0: whole filter, or int8
   std::size_t float_bytes = 0;
-  std::size_t file_bytes = 0;          // codes at 5 a byte, scales, biases and factors
-  double bits_per_weight = 0;          // codes at 2 bits plus scales, as the paper counts; 8 for int8
-  double zero_share = 0;               // 0..1
-  double multiplications_removed = 0;  // 0..1: 1 - multiplications left / dense ones (1 - 1/N)
-  double weight_sqnr_db = 0;           // signal to quantization noise of the weights
+  std::size_t file_bytes = 0;  // codes at 5 a byte, scales (or levels and indices), biases and factors
+  // Codes at 2 bits plus scales at 8, or at the 1 to 3 bits of their index where a filter has few levels, as
+  // the paper counts; 8 for int8.
+  double bits_per_weight = 0;
+  double zero_share = 0;  // 0..1
+  // 0..1: 1 - multiplications left / dense ones: 1 - 1/N, or more where groups share levels.
+  double multiplications_removed = 0;
+  double weight_sqnr_db = 0;  // signal to quantization noise of the weights
   double output_sqnr_db = 0;  // of the layer's result on the calibration images, against the float network
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "format/scale_table.h"
 #include "quantize/json.h"
 
 namespace trefoil {
@@ -58,7 +59,6 @@ LayerReport reportLayer(const Program& program, const Step& step, const QConvOp&
   layer.macs = countMacs(program.graph, step.node);
   // Bias, factor (multiplier and shift) and real scale of each filter.
   layer.file_bytes = filters * (4 + 4 + 1 + 4);
-  std::size_t scales = 0;
   if (op.ternary.planes.empty()) {
     layer.kind = "int8";
     layer.weights = static_cast<std::int64_t>(op.int8.size());
@@ -67,17 +67,23 @@ LayerReport reportLayer(const Program& program, const Step& step, const QConvOp&
   } else {
     layer.kind = "ternary";
     layer.group_size = op.ternary.group_size;
+    std::size_t scale_bits = 0;
+    std::size_t multiplications = 0;
     for (const TernaryPlane& plane : op.ternary.planes) {
       layer.weights = static_cast<std::int64_t>(plane.codes.size());
       layer.file_bytes += (plane.codes.size() + 4) / 5;
-      scales += plane.scales.size() + plane.negative_scales.size();
+      for (const auto* scales : {&plane.scales, &plane.negative_scales}) {
+        const ScaleTable table = packScales(*scales, filters);
+        layer.file_bytes += table.bytes();
+        scale_bits += scales->size() * static_cast<std::size_t>(table.bitsPerScale());
+        // One for each scale, of its group's sum; with levels, sums of equal scale are added up first.
+        multiplications += table.values.size();
+      }
     }
-    layer.file_bytes += scales;
     const double count = static_cast<double>(layer.weights);
     layer.bits_per_weight =
-        2.0 * static_cast<double>(op.ternary.planes.size()) + 8.0 * static_cast<double>(scales) / count;
-    // Each scale stands for one multiplication of its group's sum, at every place of the filter.
-    layer.multiplications_removed = 1 - static_cast<double>(scales) / count;
+        2.0 * static_cast<double>(op.ternary.planes.size()) + static_cast<double>(scale_bits) / count;
+    layer.multiplications_removed = 1 - static_cast<double>(multiplications) / count;
   }
   layer.float_bytes = (static_cast<std::size_t>(layer.weights) + filters) * sizeof(float);
   layer.zero_share = static_cast<double>(countZeros(op)) / static_cast<double>(layer.weights);

@@ -132,6 +132,12 @@ class RandomModel {
       }
       plane.scales = random_.bytes(scales, largest);
       if (random_.chance(30)) plane.negative_scales = random_.bytes(scales, largest);
+      if (random_.chance(40)) {  // few levels, as codebooks of scales have them
+        const int step = random_.pick<int>({32, 64, 128, 256});
+        for (auto* list : {&plane.scales, &plane.negative_scales}) {
+          for (auto& scale : *list) scale = static_cast<std::uint8_t>(scale / step * step);
+        }
+      }
       ternary.planes.push_back(std::move(plane));
     }
     return ternary;
