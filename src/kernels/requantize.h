@@ -22,8 +22,8 @@ inline bool requantizerSupports(std::span<const FixedPoint> factors) {
 //
 // Only the upper half of the 64-bit product is needed: with a shift of 32 + s, floor(x / 2^(32+s)) equals
 // floor(floor(x / 2^32) / 2^s), and picking upper halves is one shuffle. For s > 0 the rounding term is a
-// multiple of 2^32 and can be added to the upper half as well; the shifts 31 and 32 (factors of a quarter and
-// more) need it earlier.
+// multiple of 2^32 and can be added to the upper half as well. The shifts 31 and 32 (factors of a quarter and
+// more) need it earlier; they are rare and go lane by lane.
 class Requantizer {
  public:
   // Memory for the multiplier, which must outlive the Requantizer. Were it a plain splat, clang would turn
@@ -45,24 +45,37 @@ class Requantizer {
   // Eight accumulators to eight values 0..255 in i16 lanes. Saturating to 16 bits before the zero point is
   // added is harmless, because the clamp's range is within 0..255.
   TREFOIL_INLINE v128_t apply(v128_t a, v128_t b) const {
-    asm volatile("" ::"r"(multiplier_) : "memory");  // hides that all four numbers are equal
-    const v128_t multiplier = wasm_v128_load(multiplier_);
-    const v128_t q = wasm_i16x8_narrow_i32x4(scale(a, multiplier), scale(b, multiplier));
-    return wasm_i16x8_min(wasm_i16x8_max(wasm_i16x8_add_sat(q, zero_point_), low_), high_);
+    if (shift_ <= 32) [[unlikely]] {
+      a = scaleLanes(a);
+      b = scaleLanes(b);
+    } else {
+      asm volatile("" ::"r"(multiplier_) : "memory");  // hides that all four numbers are equal
+      const v128_t multiplier = wasm_v128_load(multiplier_);
+      a = scale(a, multiplier);
+      b = scale(b, multiplier);
+    }
+    const v128_t q = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero_point_);
+    return wasm_i16x8_min(wasm_i16x8_max(q, low_), high_);
   }
 
  private:
   TREFOIL_INLINE v128_t scale(v128_t accumulators, v128_t multiplier) const {
-    v128_t even = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier);
-    v128_t odd = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
-    if (shift_ > 32) [[likely]] {
-      return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7), rounding_),
-                            shift_ - 32);
+    const v128_t even = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier);
+    const v128_t odd = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
+    return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7), rounding_), shift_ - 32);
+  }
+
+  // By scalar products: with vectors here too, clang would merge parts of both branches, and what it
+  // multiplies in another block than it widens becomes a full 64-bit multiplication as well.
+  TREFOIL_INLINE v128_t scaleLanes(v128_t accumulators) const {
+    std::int32_t lanes[4];
+    wasm_v128_store(lanes, accumulators);
+    TREFOIL_NO_VECTORS
+    for (std::int32_t& lane : lanes) {
+      lane = static_cast<std::int32_t>(
+          scaleAccumulator(lane, {multiplier_[0], static_cast<std::uint8_t>(shift_)}));
     }
-    const v128_t half = wasm_i64x2_splat(std::int64_t{1} << (shift_ - 1));
-    even = wasm_i64x2_shl(wasm_i64x2_add(even, half), 32 - shift_);
-    odd = wasm_i64x2_shl(wasm_i64x2_add(odd, half), 32 - shift_);
-    return wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7);
+    return wasm_v128_load(lanes);
   }
 
   const std::int32_t* multiplier_;

@@ -11,10 +11,12 @@
 #define TREFOIL_BARRIER() asm volatile("" ::: "memory")
 #define TREFOIL_UNROLL _Pragma("clang loop unroll(full)")
 #define TREFOIL_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#define TREFOIL_NO_VECTORS _Pragma("clang loop unroll(disable) vectorize(disable)")
 #else
 #define TREFOIL_BARRIER() static_cast<void>(0)
 #define TREFOIL_UNROLL _Pragma("GCC unroll 16")
 #define TREFOIL_NO_UNROLL
+#define TREFOIL_NO_VECTORS
 #endif
 #define TREFOIL_INLINE inline __attribute__((always_inline))
 

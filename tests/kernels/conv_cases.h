@@ -98,6 +98,16 @@ inline std::vector<Geometry> awkwardGeometries() {
       {{7, 9, 33}, 14, same(3, 2), 7},     // two filters a channel
       {{3, 13, 6}, 3, same(5, 1), 3},
       {{5, 16, 16}, 5, {4, 2, 3, 1, 2, 3, 1, 2, 3, 0}, 5},
+      {{4, 14, 14}, 4, same(3, 1), 4},  // strips that overlap
+      {{5, 7, 7}, 5, same(3, 1), 5},    // rows below one strip
+      {{3, 4, 4}, 3, same(5, 1), 3},    // the same in a plane without a gap
+      {{4, 15, 29}, 4, same(3, 2), 4},
+      {{4, 28, 28}, 8, same(5, 2), 4},
+      {{2, 14, 3}, 2, same(5, 2), 2},
+      {{3, 8, 19}, 3, {3, 3, 2, 2, 1, 1, 0, 0, 1, 1}, 3},  // pads on one side
+      {{2, 5, 9}, 2, {5, 5, 1, 1, 1, 1, 3, 4, 4, 3}, 2},   // wide pads
+      {{2, 3, 2}, 2, {3, 3, 1, 1, 1, 1, 6, 0, 5, 1}, 2},   // rows of nothing but padding
+      {{3, 9, 20}, 3, {3, 3, 1, 1, 1, 1, 0, 0, 0, 0}, 3},  // no padding
       {{2, 3, 3}, 2, {}, 2},
       {{16, 9, 9}, 16, same(3, 1), 1, 4},
       {{40, 7, 7}, 36, {}, 1, 4},
@@ -116,7 +126,12 @@ inline Geometry randomGeometry(Random& random) {
     g.window = {random.range(1, 4), random.range(1, 4), random.range(1, 3), random.range(1, 3),
                 random.range(1, 2), random.range(1, 2), random.range(0, 2), random.range(0, 2),
                 random.range(0, 2), random.range(0, 2)};
-    if (random.chance(40)) {
+    if (depthwise && random.chance(60)) {
+      const int kernel = random.chance(50) ? 3 : 5, stride = random.range(1, 2);
+      g.window.kernel_h = g.window.kernel_w = kernel;
+      g.window.stride_h = g.window.stride_w = stride;
+      g.window.dilation_h = g.window.dilation_w = 1;
+    } else if (random.chance(40)) {
       g.window = {};
       g.filters = random.range(1, 40) * g.groups;
     }

@@ -20,9 +20,10 @@ struct ConvI16Kernel {
               std::uint8_t* scratch, Part part);
 };
 
-extern const ConvI16Kernel kConvI16Fc;         // one pixel, one group
-extern const ConvI16Kernel kConvI16Depthwise;  // one channel a group
-extern const ConvI16Kernel kConvI16Dense;      // every shape
-extern const ConvI16Kernel kConvI16Scalar;     // everything; the oracle
+extern const ConvI16Kernel kConvI16Fc;           // one pixel, one group
+extern const ConvI16Kernel kConvI16Depthwise35;  // one channel a group, 3x3 and 5x5
+extern const ConvI16Kernel kConvI16Depthwise;    // one channel a group
+extern const ConvI16Kernel kConvI16Dense;        // every shape
+extern const ConvI16Kernel kConvI16Scalar;       // everything; the oracle
 
 }  // namespace trefoil

@@ -33,6 +33,7 @@ constexpr Int8ConvVariant kVariants[] = {
     {"fc_simd128", Isa::kSimd128, [](const ConvTask& task, const Weights&) { return Fc::supports(task); },
      [](const ConvTask& task, const Weights& weights) { return Fc::pack(task, weights); }, Fc::scratchBytes,
      Fc::run},
+    widened<kConvI16Depthwise35>("depthwise35_simd128", Isa::kSimd128),
     widened<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),
     widened<kConvI16Dense>("dense_simd128", Isa::kSimd128),
     widened<kConvI16Scalar>("scalar", Isa::kScalar),

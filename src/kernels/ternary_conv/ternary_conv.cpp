@@ -28,6 +28,7 @@ constexpr TernaryConvVariant kVariants[] = {
     {"fc_simd128", Isa::kSimd128, fcSupports, packFc, fcScratchBytes, fcRun},
     {"g4_simd128", Isa::kSimd128, g4Supports, packG4, g4ScratchBytes, g4Run},
     multipliedOut<kConvI16Fc>("fcdot_simd128", Isa::kSimd128),
+    multipliedOut<kConvI16Depthwise35>("depthwise35_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Dense>("dense_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Scalar>("scalar", Isa::kScalar),
