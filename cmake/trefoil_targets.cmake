@@ -1,9 +1,10 @@
 # How Trefoil's own targets are compiled, and the function that makes one library of a folder in src/.
 # Everything is set on targets, so that a project which adds Trefoil as a subfolder keeps its own flags.
 
-# trefoil_compile_options(<target> [EXCEPTIONS])
+# trefoil_compile_options(<target> [EXCEPTIONS] [SMALL])
+# SMALL: what runs once a model, and is downloaded by every page, is compiled for size in WebAssembly.
 function(trefoil_compile_options target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS" "" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS;SMALL" "" "")
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE
@@ -14,6 +15,9 @@ function(trefoil_compile_options target)
 
   if(EMSCRIPTEN)
     target_compile_options(${target} PRIVATE -msimd128 -fno-rtti $<$<BOOL:${TREFOIL_RELAXED_SIMD}>:-mrelaxed-simd>)
+    if(arg_SMALL)
+      target_compile_options(${target} PRIVATE -Os)
+    endif()
     if(arg_EXCEPTIONS)
       target_compile_options(${target} PRIVATE -fwasm-exceptions)
     else()
@@ -41,10 +45,10 @@ function(trefoil_compile_options target)
   endif()
 endfunction()
 
-# trefoil_library(<folder> [EXCEPTIONS] [DEPENDS <target>...]): src/<folder> as the target trefoil_<folder>.
+# trefoil_library(<folder> [EXCEPTIONS] [SMALL] [DEPENDS <target>...]): src/<folder> as the target trefoil_<folder>.
 # A folder without sources becomes an INTERFACE library, so dependents need not know the difference.
 function(trefoil_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS" "" "DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "EXCEPTIONS;SMALL" "" "DEPENDS")
   set(target trefoil_${folder})
   set(root "${PROJECT_SOURCE_DIR}/src")
   file(GLOB sources CONFIGURE_DEPENDS "${root}/${folder}/*.cpp" "${root}/${folder}/*/*.cpp")
@@ -53,11 +57,13 @@ function(trefoil_library folder)
     add_library(${target} STATIC ${sources})
     target_include_directories(${target} PUBLIC "${include_root}")
     target_link_libraries(${target} PUBLIC ${arg_DEPENDS})
-    if(arg_EXCEPTIONS)
-      trefoil_compile_options(${target} EXCEPTIONS)
-    else()
-      trefoil_compile_options(${target})
-    endif()
+    set(options "")
+    foreach(option EXCEPTIONS SMALL)
+      if(arg_${option})
+        list(APPEND options ${option})
+      endif()
+    endforeach()
+    trefoil_compile_options(${target} ${options})
   else()
     add_library(${target} INTERFACE)
     target_compile_features(${target} INTERFACE cxx_std_20)

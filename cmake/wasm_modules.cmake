@@ -17,7 +17,7 @@ function(trefoil_wasm_module name)
     trefoil_compile_options(${target} EXCEPTIONS)
     target_link_options(${target} PRIVATE -fwasm-exceptions)
   else()
-    trefoil_compile_options(${target})
+    trefoil_compile_options(${target} SMALL)
     target_link_options(${target} PRIVATE -fno-exceptions)
   endif()
   target_compile_definitions(${target} PRIVATE EMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0)  # needed by -fno-rtti

@@ -178,7 +178,7 @@ export class Engine<Module> {
       };
       factory({ instantiateWasm }).then(resolve, reject);
     }).catch((error: unknown) => {
-      if (error instanceof RangeError) {
+      if (error instanceof RangeError && /memory/i.test(error.message)) {
         throw new TrefoilError('OUT_OF_MEMORY', `no memory for WebAssembly: ${error.message}`, {}, error);
       }
       throw new TrefoilError(
