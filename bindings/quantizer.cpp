@@ -205,11 +205,18 @@ Result<LayerRecipe> layerIn(const val& fields) {
   }
   if (const val size = fields["groupSize"]; !size.isUndefined()) layer.group_size = size.as<int>();
   if (const val bits = fields["activationBits"]; !bits.isUndefined()) layer.activation_bits = bits.as<int>();
+  if (const val levels = fields["scaleLevels"]; !levels.isUndefined()) layer.scale_levels = levels.as<int>();
+  if (const val kind = fields["levelKind"]; !kind.isUndefined()) {
+    auto parsed = levelKindFromName(kind.as<std::string>());
+    if (!parsed) return parsed.error();
+    layer.level_kind = *parsed;
+  }
+  if (const val planes = fields["planes"]; !planes.isUndefined()) layer.planes = planes.as<int>();
   return layer;
 }
 
-// fields: groupSize (0: whole filter), activationBits, residualBits, method, clip, percentile,
-// affineCorrection, layers.
+// fields: groupSize (0: whole filter), scaleLevels (0: free), levelKind, planes, activationBits,
+// residualBits, method, clip, percentile, affineCorrection, layers.
 Result<Recipe> recipeIn(const val& fields) {
   Recipe recipe;
   auto method = methodFromName(fields["method"].as<std::string>());
@@ -218,7 +225,12 @@ Result<Recipe> recipeIn(const val& fields) {
   auto clip = clipFromName(fields["clip"].as<std::string>());
   if (!clip) return clip.error();
   recipe.clip = *clip;
+  auto level_kind = levelKindFromName(fields["levelKind"].as<std::string>());
+  if (!level_kind) return level_kind.error();
+  recipe.level_kind = *level_kind;
   recipe.group_size = fields["groupSize"].as<int>();
+  recipe.scale_levels = fields["scaleLevels"].as<int>();
+  recipe.planes = fields["planes"].as<int>();
   recipe.activation_bits = fields["activationBits"].as<int>();
   recipe.residual_bits = fields["residualBits"].as<int>();
   recipe.percentile = fields["percentile"].as<double>();

@@ -87,12 +87,19 @@ export interface LayerRecipe {
   weights?: 'ternary' | 'int8';
   method?: string;
   groupSize?: number;
+  scaleLevels?: number;
+  levelKind?: string;
+  planes?: number;
   activationBits?: number;
 }
 
 export interface Recipe {
   method: string;
   groupSize: number;
+  /** 0: free. */
+  scaleLevels: number;
+  levelKind: string;
+  planes: number;
   activationBits: number;
   residualBits: number;
   clip: string;

@@ -12,6 +12,9 @@ import type {
 /** One scale a group, or one a group and sign. `compensated` belongs to a later version. */
 export type Method = 'fgq' | 'fgq-two-sided' | 'compensated';
 
+/** Scales of a codebook: fitted to the filter, or the largest one divided by powers. */
+export type LevelKind = 'fitted' | 'powers-of-2' | 'powers-of-sqrt-2';
+
 /** How the range of an activation is found: by least squared error, the largest value, or a percentile. */
 export type Clip = 'mse' | 'max' | 'percentile';
 
@@ -20,6 +23,9 @@ export interface LayerOptions {
   weights?: 'ternary' | 'int8';
   method?: Method;
   groupSize?: number | 'filter';
+  scaleLevels?: 2 | 4 | 8 | 'free';
+  levelKind?: LevelKind;
+  planes?: 1 | 2;
   /** Of the layer's result. */
   activationBits?: number;
 }
@@ -36,10 +42,12 @@ export interface QuantizeOptions extends TaskOptions {
   residualBits?: number;
   /** Default 'fgq'. */
   method?: Method;
-  /** Ternary planes a filter is the sum of. Only 1 in this version. */
-  planes?: number;
-  /** Different scales a filter may have. Only 'free' in this version. */
-  scaleLevels?: number | 'free';
+  /** Ternary planes that a filter is the sum of. Default 1. */
+  planes?: 1 | 2;
+  /** Different scales that a filter may have. Default 'free': as many as it has groups. */
+  scaleLevels?: 2 | 4 | 8 | 'free';
+  /** Default 'fitted'. */
+  levelKind?: LevelKind;
   /** By exact layer name. */
   layers?: Readonly<Record<string, LayerOptions>>;
   /** One a class. */
@@ -62,9 +70,12 @@ export interface LayerReport {
   /** Of one image. */
   macs: number;
   groupSize: number;
+  /** 0: free. */
+  scaleLevels: number;
+  planes: number;
   floatBytes: number;
   fileBytes: number;
-  /** Codes at 2 bits plus scales; 8 for int8. */
+  /** Codes at 2 bits plus scales of 8 bits, or plus indices into codebooks; 8 for int8. */
   bitsPerWeight: number;
   zeroShare: number;
   /** The share of multiplications that is gone, 0 to 1. */

@@ -28,6 +28,7 @@ const known = [
   'method',
   'planes',
   'scaleLevels',
+  'levelKind',
   'layers',
   'labels',
   'preprocess',

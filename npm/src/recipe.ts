@@ -2,9 +2,10 @@
 import type { LayerRecipe, Recipe } from './engine.js';
 import { TrefoilError } from './errors.js';
 import { badOption, checkBoolean, checkChoice, checkInteger, checkKeys } from './options.js';
-import type { LayerOptions, Method, QuantizeOptions } from './quantize-types.js';
+import type { LayerOptions, LevelKind, Method, QuantizeOptions } from './quantize-types.js';
 
 const methods = ['fgq', 'fgq-two-sided', 'compensated'] as const;
+const levelKinds = ['fitted', 'powers-of-2', 'powers-of-sqrt-2'] as const;
 const clips = ['mse', 'max', 'percentile'] as const;
 const largestGroup = 1 << 20;
 
@@ -33,8 +34,28 @@ function checkGroupSize(value: unknown): number {
   return checkInteger(value, 'groupSize', 1, largestGroup);
 }
 
+/** The module writes 0 for free scales. */
+function checkScaleLevels(value: unknown): number {
+  if (value === 'free') return 0;
+  if (value === 2 || value === 4 || value === 8) return value;
+  throw badOption('scaleLevels', `scaleLevels must be 2, 4, 8 or 'free', not '${String(value)}'`);
+}
+
+const checkLevelKind = (value: unknown): LevelKind => checkChoice(value, 'levelKind', levelKinds);
+const checkPlanes = (value: unknown): number => checkInteger(value, 'planes', 1, 2);
+
+const layerKeys = [
+  'weights',
+  'method',
+  'groupSize',
+  'scaleLevels',
+  'levelKind',
+  'planes',
+  'activationBits',
+] as const;
+
 function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
-  checkKeys(options, ['weights', 'method', 'groupSize', 'activationBits'], `quantize: layer '${layer}'`);
+  checkKeys(options, layerKeys, `quantize: layer '${layer}'`);
   return {
     layer,
     ...(options.weights !== undefined && {
@@ -42,6 +63,9 @@ function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
     }),
     ...(options.method !== undefined && { method: checkMethod(options.method) }),
     ...(options.groupSize !== undefined && { groupSize: checkGroupSize(options.groupSize) }),
+    ...(options.scaleLevels !== undefined && { scaleLevels: checkScaleLevels(options.scaleLevels) }),
+    ...(options.levelKind !== undefined && { levelKind: checkLevelKind(options.levelKind) }),
+    ...(options.planes !== undefined && { planes: checkPlanes(options.planes) }),
     ...(options.activationBits !== undefined && {
       activationBits: checkInteger(options.activationBits, 'activationBits', 4, 8),
     }),
@@ -49,13 +73,6 @@ function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
 }
 
 export function recipeOf(options: QuantizeOptions): Recipe {
-  if (options.planes !== undefined && checkInteger(options.planes, 'planes', 1, 2) !== 1) {
-    throw notYet('planes', options.planes, '1');
-  }
-  if (options.scaleLevels !== undefined && options.scaleLevels !== 'free') {
-    checkInteger(options.scaleLevels, 'scaleLevels', 2, 256);
-    throw notYet('scaleLevels', options.scaleLevels, "'free'");
-  }
   const layers = options.layers ?? {};
   if (typeof layers !== 'object' || Array.isArray(layers)) {
     throw badOption('layers', 'layers must be an object: { layer name: options }');
@@ -67,6 +84,9 @@ export function recipeOf(options: QuantizeOptions): Recipe {
   return {
     method: checkMethod(options.method ?? 'fgq'),
     groupSize: checkGroupSize(options.groupSize ?? 4),
+    scaleLevels: checkScaleLevels(options.scaleLevels ?? 'free'),
+    levelKind: checkLevelKind(options.levelKind ?? 'fitted'),
+    planes: checkPlanes(options.planes ?? 1),
     activationBits: checkInteger(options.activationBits ?? 8, 'activationBits', 4, 8),
     residualBits: checkInteger(options.residualBits ?? 8, 'residualBits', 4, 8),
     clip: checkChoice(options.clip ?? 'mse', 'clip', clips),

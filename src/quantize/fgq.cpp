@@ -54,6 +54,46 @@ class Magnitudes {
   std::size_t count_ = 0;
 };
 
+constexpr int kTwoPlaneRounds = 12;
+
+// Codes of the nearest sum to magnitude w >= 0.
+struct CodePair {
+  int first = 0, second = 0;
+};
+
+CodePair nearestSum(double w, TwoScales scales) {
+  // By rising magnitude of the sum, fewest codes first where sums are equal.
+  constexpr CodePair kPairs[] = {{0, 0}, {0, 1}, {1, 0}, {1, -1}, {1, 1}};
+  CodePair best;
+  double least = std::fabs(w);
+  for (const CodePair& pair : kPairs) {
+    const double distance = std::fabs(w - pair.first * scales.first - pair.second * scales.second);
+    if (distance >= least) continue;
+    least = distance;
+    best = pair;
+  }
+  return best;
+}
+
+TwoScales ordered(double a, double b) { return {std::max({a, b, 0.0}), std::max(std::min(a, b), 0.0)}; }
+
+// The best scales for the codes of the nearest sums.
+TwoScales refitScales(std::span<const float> weights, TwoScales scales) {
+  double n11 = 0, n12 = 0, n22 = 0, r1 = 0, r2 = 0;
+  for (const float weight : weights) {
+    const double w = std::fabs(double{weight});
+    const CodePair codes = nearestSum(w, scales);
+    n11 += codes.first * codes.first;
+    n12 += codes.first * codes.second;
+    n22 += codes.second * codes.second;
+    r1 += codes.first * w;
+    r2 += codes.second * w;
+  }
+  const double determinant = n11 * n22 - n12 * n12;
+  if (determinant <= 0) return ordered(n11 > 0 ? r1 / n11 : 0, n22 > 0 && n11 == 0 ? r2 / n22 : 0);
+  return ordered((r1 * n22 - r2 * n12) / determinant, (r2 * n11 - r1 * n12) / determinant);
+}
+
 }  // namespace
 
 GroupFit fitGroup(std::span<const float> weights) {
@@ -74,6 +114,50 @@ GroupFit fitGroupTwoSided(std::span<const float> weights) {
   const Support minus = bestSupport(negative.sorted());
   const double error = plus.norm - plus.explained + minus.norm - minus.explained;
   return {plus.scale, minus.scale, std::max(0.0, error)};
+}
+
+TwoScales fitGroupTwoPlanes(std::span<const float> weights) {
+  const double single = fitGroup(weights).scale;
+  TwoScales best{single, 0};
+  double least = twoPlaneError(weights, best);
+  for (const double outer : {0.6, 0.85, 1.1, 1.4}) {
+    for (const double inner : {0.3, 0.5, 0.75}) {
+      TwoScales scales{outer * single, outer * inner * single};
+      double error = twoPlaneError(weights, scales);
+      for (int round = 0; round < kTwoPlaneRounds; ++round) {
+        const TwoScales next = refitScales(weights, scales);
+        const double next_error = twoPlaneError(weights, next);
+        if (next_error >= error) break;
+        scales = next;
+        error = next_error;
+      }
+      if (error >= least) continue;
+      least = error;
+      best = scales;
+    }
+  }
+  return best;
+}
+
+void assignTwoPlanes(std::span<const float> weights, TwoScales scales, std::span<std::int8_t> first,
+                     std::span<std::int8_t> second) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const CodePair codes = nearestSum(std::fabs(double{weights[i]}), scales);
+    const int sign = weights[i] < 0 ? -1 : 1;
+    first[i] = static_cast<std::int8_t>(sign * codes.first);
+    second[i] = static_cast<std::int8_t>(sign * codes.second);
+  }
+}
+
+double twoPlaneError(std::span<const float> weights, TwoScales scales) {
+  double error = 0;
+  for (const float weight : weights) {
+    const double w = std::fabs(double{weight});
+    const CodePair codes = nearestSum(w, scales);
+    const double difference = w - codes.first * scales.first - codes.second * scales.second;
+    error += difference * difference;
+  }
+  return error;
 }
 
 void assignCodes(std::span<const float> weights, double scale, double negative_scale,

@@ -24,4 +24,20 @@ GroupFit fitGroupTwoSided(std::span<const float> weights);
 void assignCodes(std::span<const float> weights, double scale, double negative_scale,
                  std::span<std::int8_t> codes);
 
+// The scales of two ternary planes, first >= second >= 0.
+struct TwoScales {
+  double first = 0, second = 0;
+};
+
+// min over a1, a2, t1, t2 of |w - a1 t1 - a2 t2|^2, a local minimum from several starts: codes for the scales
+// (the nearest of the nine sums), scales for the codes (2 x 2 least squares), in turn. Never worse than
+// fitGroup(). (Ternary residual networks, Kundu et al. 2017, arXiv 1707.04679, solved jointly.)
+TwoScales fitGroupTwoPlanes(std::span<const float> weights);
+
+// The nearest of the nine sums of two planes, weight by weight, and the squared error with it. Ties go to the
+// fewer codes.
+void assignTwoPlanes(std::span<const float> weights, TwoScales scales, std::span<std::int8_t> first,
+                     std::span<std::int8_t> second);
+double twoPlaneError(std::span<const float> weights, TwoScales scales);
+
 }  // namespace trefoil

@@ -107,6 +107,9 @@ Result<std::vector<LayerChoice>> chooseLayers(const Graph& graph, const Recipe& 
         first[i] || static_cast<int>(i) == last || thin ? WeightKind::kInt8 : WeightKind::kTernary;
     choice.method = recipe.method;
     choice.group_size = recipe.group_size;
+    choice.scale_levels = recipe.scale_levels;
+    choice.level_kind = recipe.level_kind;
+    choice.planes = recipe.planes;
   }
   for (const LayerRecipe& layer : recipe.layers) {
     const auto found = std::find_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
@@ -118,6 +121,11 @@ Result<std::vector<LayerChoice>> chooseLayers(const Graph& graph, const Recipe& 
     if (layer.method) choice.method = *layer.method;
     if (layer.group_size) choice.group_size = *layer.group_size;
     if (layer.activation_bits) choice.activation_bits = layer.activation_bits;
+    if (layer.scale_levels) choice.scale_levels = *layer.scale_levels;
+    if (layer.level_kind) choice.level_kind = *layer.level_kind;
+    if (layer.planes) choice.planes = *layer.planes;
+    TREFOIL_RETURN_IF_ERROR(
+        checkCombination(choice.method, choice.scale_levels, choice.planes, "layer '" + layer.layer + "': "));
   }
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (const auto* conv = std::get_if<ConvOp>(&graph.nodes[i].op)) {

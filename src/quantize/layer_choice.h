@@ -14,12 +14,16 @@ struct LayerChoice {
   WeightKind weights = WeightKind::kTernary;
   Method method = Method::kFgq;
   int group_size = 4;  // never above the channels of a filter
+  int scale_levels = kFreeScales;
+  LevelKind level_kind = LevelKind::kFitted;
+  int planes = 1;
   std::optional<int> activation_bits;
 };
 
 // One entry a node; those of convolutions count. By default int8: what reads the input, the last weighted
 // layer, and filters of fewer than 4 channels (depthwise), where a ternary group has nothing to share.
-// Errors: kBadOption for a layer that the graph lacks, with the names that come near.
+// Errors: kBadOption for a layer that the graph lacks, with the names that come near, and for options that do
+// not go together.
 Result<std::vector<LayerChoice>> chooseLayers(const Graph& graph, const Recipe& recipe);
 
 }  // namespace trefoil

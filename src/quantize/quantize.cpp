@@ -165,7 +165,8 @@ class Quantizer {
       const auto* op = std::get_if<QConvOp>(&result_.model.nodes[i].op);
       if (op == nullptr) continue;
       TREFOIL_RETURN_IF_ERROR(checkConv(program_.steps[i], *op));  // the biases have changed
-      report.layers.push_back(reportLayer(program_, program_.steps[i], *op, weight_errors_[i], errors[i]));
+      report.layers.push_back(reportLayer(program_, program_.steps[i], choices_[program_.steps[i].node], *op,
+                                          weight_errors_[i], errors[i]));
     }
     sumLayers(&report);
     setLogits();

@@ -40,6 +40,28 @@ Result<void> checkGroupSize(int group_size) {
                    std::to_string(kMaxDimension) + " channels, or the whole filter");
 }
 
+std::string_view levelKindName(LevelKind kind) {
+  switch (kind) {
+    case LevelKind::kFitted:
+      return "fitted";
+    case LevelKind::kPowersOf2:
+      return "powers-of-2";
+    case LevelKind::kPowersOfSqrt2:
+      return "powers-of-sqrt-2";
+  }
+  return "fitted";
+}
+
+Result<void> checkScaleLevels(int levels) {
+  if (levels == kFreeScales || levels == 2 || levels == 4 || levels == 8) return {};
+  return badOption("scale levels are " + std::to_string(levels) + "; they must be 2, 4, 8 or free");
+}
+
+Result<void> checkPlanes(int planes) {
+  if (planes == 1 || planes == 2) return {};
+  return badOption("planes are " + std::to_string(planes) + "; there may be 1 or 2");
+}
+
 // A whole decimal number and nothing else.
 bool parseInt(std::string_view text, int* out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
@@ -70,6 +92,29 @@ Result<void> setLayerKey(std::string_view key, std::string_view value, LayerReci
     layer->group_size = group_size;
     return {};
   }
+  if (key == "scale-levels") {
+    int levels = kFreeScales;
+    if (value != "free" && (!parseInt(value, &levels) || levels == kFreeScales)) {
+      return badOption("scale-levels=" + std::string(value) + " is unknown; use 2, 4, 8 or free");
+    }
+    TREFOIL_RETURN_IF_ERROR(checkScaleLevels(levels));
+    layer->scale_levels = levels;
+    return {};
+  }
+  if (key == "level-kind") {
+    const auto kind = levelKindFromName(value);
+    if (!kind) return kind.error();
+    layer->level_kind = *kind;
+    return {};
+  }
+  if (key == "planes") {
+    int planes = 0;
+    if (!parseInt(value, &planes))
+      return badOption("planes=" + std::string(value) + " is no number; use 1 or 2");
+    TREFOIL_RETURN_IF_ERROR(checkPlanes(planes));
+    layer->planes = planes;
+    return {};
+  }
   if (key == "activation-bits") {
     int bits = 0;
     if (!parseInt(value, &bits))
@@ -78,8 +123,9 @@ Result<void> setLayerKey(std::string_view key, std::string_view value, LayerReci
     layer->activation_bits = bits;
     return {};
   }
-  return badOption("layer option " + quoted(key) +
-                   " is unknown; use weights, method, group-size or activation-bits");
+  return badOption(
+      "layer option " + quoted(key) +
+      " is unknown; use weights, method, group-size, scale-levels, level-kind, planes or activation-bits");
 }
 
 void writeGroupSize(int group_size, JsonWriter* json) {
@@ -91,10 +137,27 @@ void writeGroupSize(int group_size, JsonWriter* json) {
   }
 }
 
+void writeScaleLevels(int levels, JsonWriter* json) {
+  json->key("scaleLevels");
+  if (levels == kFreeScales) {
+    json->value("free");
+  } else {
+    json->value(levels);
+  }
+}
+
 }  // namespace
+
+Result<void> checkCombination(Method method, int scale_levels, int planes, std::string_view where) {
+  if (method != Method::kFgqTwoSided || (scale_levels == kFreeScales && planes == 1)) return {};
+  return badOption(std::string(where) + "method fgq-two-sided takes free scales and one plane; use fgq");
+}
 
 Result<void> validateRecipe(const Recipe& recipe) {
   TREFOIL_RETURN_IF_ERROR(checkGroupSize(recipe.group_size));
+  TREFOIL_RETURN_IF_ERROR(checkScaleLevels(recipe.scale_levels));
+  TREFOIL_RETURN_IF_ERROR(checkPlanes(recipe.planes));
+  TREFOIL_RETURN_IF_ERROR(checkCombination(recipe.method, recipe.scale_levels, recipe.planes, ""));
   TREFOIL_RETURN_IF_ERROR(checkBits("activation bits", recipe.activation_bits));
   TREFOIL_RETURN_IF_ERROR(checkBits("residual bits", recipe.residual_bits));
   if (!(recipe.percentile > 50 && recipe.percentile <= 100)) {
@@ -104,6 +167,8 @@ Result<void> validateRecipe(const Recipe& recipe) {
     if (layer.layer.empty())
       return badOption("a layer's options need the layer's name; inspect prints the names");
     if (layer.group_size) TREFOIL_RETURN_IF_ERROR(checkGroupSize(*layer.group_size));
+    if (layer.scale_levels) TREFOIL_RETURN_IF_ERROR(checkScaleLevels(*layer.scale_levels));
+    if (layer.planes) TREFOIL_RETURN_IF_ERROR(checkPlanes(*layer.planes));
     if (layer.activation_bits) TREFOIL_RETURN_IF_ERROR(checkBits("activation bits", *layer.activation_bits));
   }
   return {};
@@ -122,15 +187,21 @@ std::string recipeJson(const Recipe& recipe) {
     if (layer.activation_bits) json.key("activationBits").value(*layer.activation_bits);
     if (layer.group_size) writeGroupSize(*layer.group_size, &json);
     json.key("layer").value(layer.layer);
+    if (layer.level_kind) json.key("levelKind").value(levelKindName(*layer.level_kind));
     if (layer.method) json.key("method").value(methodName(*layer.method));
+    if (layer.planes) json.key("planes").value(*layer.planes);
+    if (layer.scale_levels) writeScaleLevels(*layer.scale_levels, &json);
     if (layer.weights) json.key("weights").value(weightKindName(*layer.weights));
     json.endObject();
   }
   json.endArray();
+  if (recipe.scale_levels != kFreeScales) json.key("levelKind").value(levelKindName(recipe.level_kind));
   json.key("method").value(methodName(recipe.method));
   // Without the percentile rule its number changes nothing, and must not change the text either.
   if (recipe.clip == ClipRule::kPercentile) json.key("percentile").value(recipe.percentile);
+  json.key("planes").value(recipe.planes);
   json.key("residualBits").value(recipe.residual_bits);
+  writeScaleLevels(recipe.scale_levels, &json);
   return json.endObject().text();
 }
 
@@ -157,6 +228,13 @@ Result<void> addLayerOption(std::string_view option, Recipe* recipe) {
   }
   recipe->layers.push_back(std::move(layer));
   return {};
+}
+
+Result<LevelKind> levelKindFromName(std::string_view name) {
+  for (const LevelKind kind : {LevelKind::kFitted, LevelKind::kPowersOf2, LevelKind::kPowersOfSqrt2}) {
+    if (name == levelKindName(kind)) return kind;
+  }
+  return badOption("level kind " + quoted(name) + " is unknown; use fitted, powers-of-2 or powers-of-sqrt-2");
 }
 
 Result<Method> methodFromName(std::string_view name) {

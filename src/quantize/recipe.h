@@ -11,6 +11,9 @@
 namespace trefoil {
 
 enum class Method { kFgq, kFgqTwoSided };  // one scale a group; one scale a group and sign
+// Levels of a codebook: fitted to the filter; the largest one divided by powers of 2 or of sqrt(2).
+enum class LevelKind { kFitted, kPowersOf2, kPowersOfSqrt2 };
+inline constexpr int kFreeScales = 0;  // instead of a number of levels: every group has a scale of its own
 enum class WeightKind { kTernary, kInt8 };
 enum class ClipRule { kMse, kMax, kPercentile };
 
@@ -21,11 +24,17 @@ struct LayerRecipe {
   std::optional<Method> method;
   std::optional<int> group_size;
   std::optional<int> activation_bits;  // of the layer's result
+  std::optional<int> scale_levels;
+  std::optional<LevelKind> level_kind;
+  std::optional<int> planes;
 };
 
 struct Recipe {
   Method method = Method::kFgq;
-  int group_size = 4;       // 1, 2, 4, ... any number of channels; kWholeFilter
+  int group_size = 4;              // 1, 2, 4, ... any number of channels; kWholeFilter
+  int scale_levels = kFreeScales;  // different scales a filter may have: 2, 4, 8, or kFreeScales
+  LevelKind level_kind = LevelKind::kFitted;
+  int planes = 1;           // 1 or 2: a filter is the sum of so many ternary ones
   int activation_bits = 8;  // 4..8
   int residual_bits = 8;    // of sums (residual streams), 4..8
   ClipRule clip = ClipRule::kMse;
@@ -41,8 +50,13 @@ Result<void> validateRecipe(const Recipe& recipe);
 std::string recipeJson(const Recipe& recipe);
 
 // One "--layer NAME:KEY=VALUE[,KEY=VALUE]" of the command line: weights=int8|ternary, method=...,
-// group-size=N|filter, activation-bits=N. Added to recipe->layers. Errors: kBadOption.
+// group-size=N|filter, scale-levels=N|free, level-kind=..., planes=N, activation-bits=N. Added to
+// recipe->layers. Errors: kBadOption.
 Result<void> addLayerOption(std::string_view option, Recipe* recipe);
-Result<Method> methodFromName(std::string_view name);  // "fgq", "fgq-two-sided"
+Result<Method> methodFromName(std::string_view name);        // "fgq", "fgq-two-sided"
+Result<LevelKind> levelKindFromName(std::string_view name);  // "fitted", "powers-of-2", "powers-of-sqrt-2"
+
+// Two-sided scales come without codebooks and second planes. `where` begins the message.
+Result<void> checkCombination(Method method, int scale_levels, int planes, std::string_view where);
 
 }  // namespace trefoil

@@ -38,6 +38,8 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
   json->key("weights").value(layer.weights);
   json->key("macs").value(layer.macs);
   json->key("groupSize").value(layer.group_size);
+  json->key("scaleLevels").value(layer.scale_levels);
+  json->key("planes").value(layer.planes);
   json->key("floatBytes").value(bytes(layer.float_bytes));
   json->key("fileBytes").value(bytes(layer.file_bytes));
   json->key("bitsPerWeight").value(layer.bits_per_weight);
@@ -50,8 +52,8 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
 
 }  // namespace
 
-LayerReport reportLayer(const Program& program, const Step& step, const QConvOp& op,
-                        const WeightError& weights, const OutputError& output) {
+LayerReport reportLayer(const Program& program, const Step& step, const LayerChoice& choice,
+                        const QConvOp& op, const WeightError& weights, const OutputError& output) {
   LayerReport layer;
   const auto filters = static_cast<std::size_t>(step.shape.channels);
   layer.name = step.name;
@@ -67,6 +69,8 @@ LayerReport reportLayer(const Program& program, const Step& step, const QConvOp&
   } else {
     layer.kind = "ternary";
     layer.group_size = op.ternary.group_size;
+    layer.scale_levels = choice.scale_levels;
+    layer.planes = choice.planes;
     std::size_t scale_bits = 0;
     std::size_t multiplications = 0;
     for (const TernaryPlane& plane : op.ternary.planes) {

@@ -8,8 +8,8 @@
 
 namespace trefoil {
 
-LayerReport reportLayer(const Program& program, const Step& step, const QConvOp& op,
-                        const WeightError& weights, const OutputError& output);
+LayerReport reportLayer(const Program& program, const Step& step, const LayerChoice& choice,
+                        const QConvOp& op, const WeightError& weights, const OutputError& output);
 
 // Sets report->total from the layers.
 void sumLayers(Report* report);

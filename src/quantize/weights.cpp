@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantize/fgq.h"
+#include "quantize/plain_filter.h"
 
 namespace trefoil {
 namespace {
 
-constexpr int kMaxScale = 255;
 constexpr int kMaxInt8 = 127;
 
 float stepWithin(double wanted, const StepBounds& bounds) {
@@ -21,10 +20,6 @@ double stepOfEmptyFilter(const StepBounds& bounds) {
   return std::isfinite(bounds.most) ? bounds.most / 4096 : 1.0;
 }
 
-int scaleInteger(double scale, double step) {
-  return static_cast<int>(std::min<double>(std::floor(scale / step + 0.5), kMaxScale));
-}
-
 // One filter's weights in the order [R][S][C].
 void gatherFilter(std::span<const float> weights, int k, int channels, int taps, std::vector<float>* out) {
   const float* filter = weights.data() + static_cast<std::size_t>(k) * channels * taps;
@@ -34,54 +29,6 @@ void gatherFilter(std::span<const float> weights, int k, int channels, int taps,
     }
   }
 }
-
-// First index of each group in a filter in the order [R][S][C], and the filter's end.
-std::vector<std::size_t> groupStarts(int channels, int taps, int group_size) {
-  std::vector<std::size_t> starts;
-  const std::size_t total = static_cast<std::size_t>(channels) * taps;
-  if (group_size == kWholeFilter) return {0, total};
-  for (int tap = 0; tap < taps; ++tap) {
-    for (int c = 0; c < channels; c += group_size)
-      starts.push_back(static_cast<std::size_t>(tap) * channels + c);
-  }
-  starts.push_back(total);
-  return starts;
-}
-
-class TernaryFilter {
- public:
-  TernaryFilter(Method method, std::vector<std::size_t> starts)
-      : two_sided_(method == Method::kFgqTwoSided), starts_(std::move(starts)), fits_(starts_.size() - 1) {}
-
-  // Appends the filter's codes and scales to the plane; returns its step.
-  float append(std::span<const float> filter, const StepBounds& bounds, TernaryPlane* plane) {
-    double largest = 0;
-    for (std::size_t g = 0; g < fits_.size(); ++g) {
-      const auto group = filter.subspan(starts_[g], starts_[g + 1] - starts_[g]);
-      fits_[g] = two_sided_ ? fitGroupTwoSided(group) : fitGroup(group);
-      largest = std::max({largest, fits_[g].scale, fits_[g].negative_scale});
-    }
-    const float step = stepWithin(largest > 0 ? largest / kMaxScale : stepOfEmptyFilter(bounds), bounds);
-    const std::size_t base = plane->codes.size();
-    plane->codes.resize(base + filter.size());
-    for (std::size_t g = 0; g < fits_.size(); ++g) {
-      const auto group = filter.subspan(starts_[g], starts_[g + 1] - starts_[g]);
-      const int scale = scaleInteger(fits_[g].scale, step);
-      const int negative = scaleInteger(fits_[g].negative_scale, step);
-      // The codes are chosen again: rounding has moved the threshold a little.
-      assignCodes(group, double{step} * scale, double{step} * negative,
-                  std::span(plane->codes).subspan(base + starts_[g], group.size()));
-      plane->scales.push_back(static_cast<std::uint8_t>(scale));
-      if (two_sided_) plane->negative_scales.push_back(static_cast<std::uint8_t>(negative));
-    }
-    return step;
-  }
-
- private:
-  bool two_sided_;
-  std::vector<std::size_t> starts_;
-  std::vector<GroupFit> fits_;
-};
 
 int int8Integer(double w, double step) {
   return static_cast<int>(std::clamp(std::floor(w / step + 0.5), -double{kMaxInt8}, double{kMaxInt8}));
@@ -116,28 +63,31 @@ WeightError quantizeWeights(std::span<const float> weights, int filters, int cha
   const int taps = op->window.kernel_h * op->window.kernel_w;
   const std::size_t filter_size = static_cast<std::size_t>(channels) * taps;
   const bool ternary = choice.weights == WeightKind::kTernary;
-  TernaryPlane plane;
   if (ternary) {
     op->ternary.group_size = choice.group_size;
-    plane.codes.reserve(filter_size * filters);
+    op->ternary.planes.resize(static_cast<std::size_t>(choice.planes));
+    for (TernaryPlane& plane : op->ternary.planes) plane.codes.reserve(filter_size * filters);
   } else {
     op->int8.reserve(filter_size * filters);
   }
-  TernaryFilter fitter(
-      choice.method, ternary ? groupStarts(channels, taps, choice.group_size) : std::vector<std::size_t>{0});
+  PlainFilter fitter(choice,
+                     ternary ? groupStarts(channels, taps, choice.group_size) : std::vector<std::size_t>{0});
   std::vector<float> filter(filter_size);
   for (int k = 0; k < filters; ++k) {
     gatherFilter(weights, k, channels, taps, &filter);
     float step = 0;
     if (ternary) {
-      step = fitter.append(filter, bounds[k], &plane);
+      fitter.fit(filter);
+      const double largest = fitter.largestScale();
+      step = stepWithin(largest > 0 ? largest / fitter.largestInteger() : stepOfEmptyFilter(bounds[k]),
+                        bounds[k]);
+      fitter.append(filter, step, op->ternary.planes);
     } else {
       step = int8Step(filter, bounds[k]);
       for (const float w : filter) op->int8.push_back(static_cast<std::int8_t>(int8Integer(w, step)));
     }
     op->filter_scales.push_back(step);
   }
-  if (ternary) op->ternary.planes.push_back(std::move(plane));
 
   WeightError error;
   std::vector<std::int32_t> integers(filter_size);

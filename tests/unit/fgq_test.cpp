@@ -11,9 +11,13 @@
 namespace {
 
 using trefoil::assignCodes;
+using trefoil::assignTwoPlanes;
 using trefoil::fitGroup;
+using trefoil::fitGroupTwoPlanes;
 using trefoil::fitGroupTwoSided;
 using trefoil::GroupFit;
+using trefoil::twoPlaneError;
+using trefoil::TwoScales;
 
 // Standard normal values that are the same with every standard library.
 class Gauss {
@@ -134,6 +138,46 @@ TEST_SUITE("fgq") {
     CHECK(sides.negative_scale == 1);
     CHECK(sides.squared_error == 0);
     CHECK(fitGroupTwoSided(std::vector<float>{-1, -1}).scale == 0);
+  }
+
+  TEST_CASE("two planes: never worse than one, and near the best of all codes") {
+    Gauss gauss(5);
+    double worst = 0;
+    for (int i = 0; i < 200; ++i) {
+      const auto group = gaussGroup(&gauss, i % 2 == 0 ? 4 : 64);
+      const TwoScales scales = fitGroupTwoPlanes(group);
+      CHECK(scales.first >= scales.second);
+      CHECK(scales.second >= 0);
+      const double error = twoPlaneError(group, scales);
+      CHECK(error <= fitGroup(group).squared_error * (1 + 1e-12));
+      std::vector<std::int8_t> first(group.size()), second(group.size());
+      assignTwoPlanes(group, scales, first, second);
+      double stated = 0;
+      for (std::size_t j = 0; j < group.size(); ++j) {
+        const double difference = group[j] - scales.first * first[j] - scales.second * second[j];
+        stated += difference * difference;
+      }
+      CHECK(stated == doctest::Approx(error));
+      if (group.size() != 4) continue;
+      double best = 1e300;  // a fine grid of scales stands for all of them
+      for (int a = 1; a <= 80; ++a) {
+        for (int b = 0; b <= a; ++b) best = std::min(best, twoPlaneError(group, {a * .04, b * .04}));
+      }
+      worst = std::max(worst, error - best);
+    }
+    CHECK(worst < .25);
+  }
+
+  TEST_CASE("two planes of 64: the Gaussian error is about .028") {
+    Gauss gauss(9);
+    double error = 0;
+    double norm = 0;
+    for (int i = 0; i < 300; ++i) {
+      const auto group = gaussGroup(&gauss, 64);
+      error += twoPlaneError(group, fitGroupTwoPlanes(group));
+      for (const float w : group) norm += double{w} * w;
+    }
+    CHECK(error / norm == doctest::Approx(.028).epsilon(.05));
   }
 
   TEST_CASE("expected error for Gaussian weights") {

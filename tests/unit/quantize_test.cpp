@@ -206,7 +206,9 @@ TEST_SUITE("quantize") {
     QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
     input.graph.nodes[1].name = "stage1/conv1";
     input.graph.nodes[3].name = "stage2/conv1";
-    input.recipe.layers.push_back({"stage1/conv2", WeightKind::kInt8, {}, {}, {}});
+    input.recipe.layers.emplace_back();
+    input.recipe.layers.back().layer = "stage1/conv2";
+    input.recipe.layers.back().weights = WeightKind::kInt8;
     const Error error = errorOf(std::move(input));
     CHECK(error.code == ErrorCode::kBadOption);
     CHECK(mentions(error, "'stage1/conv2'"));
@@ -285,6 +287,73 @@ TEST_SUITE("quantize") {
     CHECK(two.report.layers[1].weight_sqnr_db > one.report.layers[1].weight_sqnr_db + 1);
   }
 
+  TEST_CASE("codebooks: no filter has more scales than levels") {
+    for (const LevelKind kind : {LevelKind::kFitted, LevelKind::kPowersOf2, LevelKind::kPowersOfSqrt2}) {
+      for (const int levels : {2, 4, 8}) {
+        for (const int planes : {1, 2}) {
+          QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
+          input.recipe.group_size = 2;
+          input.recipe.scale_levels = levels;
+          input.recipe.level_kind = kind;
+          input.recipe.planes = planes;
+          CAPTURE(levels);
+          CAPTURE(planes);
+          const Quantized quantized = quantizeOrFail(std::move(input));
+          const auto& op = std::get<QConvOp>(quantized.model.nodes[2].op);
+          REQUIRE(static_cast<int>(op.ternary.planes.size()) == planes);
+          std::size_t most = 0;
+          for (std::size_t k = 0; k < 12; ++k) {
+            std::set<int> scales;
+            for (const TernaryPlane& plane : op.ternary.planes) {
+              for (std::size_t i = k * 36; i < (k + 1) * 36; ++i) scales.insert(plane.scales[i]);
+            }
+            scales.erase(0);
+            most = std::max(most, scales.size());
+            if (kind == LevelKind::kPowersOf2) {
+              for (const int scale : scales) CHECK(std::ldexp(scale, levels - 1) >= *scales.rbegin());
+              for (const int scale : scales) CHECK((*scales.rbegin() % scale) == 0);
+            }
+          }
+          CHECK(static_cast<int>(most) <= levels);
+          CHECK(most > 1);
+          const LayerReport& layer = quantized.report.layers[1];
+          CHECK(layer.scale_levels == levels);
+          CHECK(layer.planes == planes);
+          CHECK(layer.bits_per_weight == doctest::Approx(planes * (2 + std::log2(levels) / 2)));
+          CHECK(layer.multiplications_removed >= 1 - planes * levels / 72.0);
+          CHECK(layer.weight_sqnr_db > (planes == 2 ? 13 : 9));
+        }
+      }
+    }
+  }
+
+  TEST_CASE("two planes are nearer than one, and more levels nearer than fewer") {
+    const auto sqnr = [](int group_size, int levels, int planes) {
+      QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
+      input.recipe.group_size = group_size;
+      input.recipe.scale_levels = levels;
+      input.recipe.planes = planes;
+      return quantizeOrFail(std::move(input)).report.layers[1].weight_sqnr_db;
+    };
+    for (const int group_size : {4, 8, kWholeFilter}) {
+      CHECK(sqnr(group_size, kFreeScales, 2) > sqnr(group_size, kFreeScales, 1) + 4);
+    }
+    CHECK(sqnr(4, 2, 1) < sqnr(4, 4, 1));
+    CHECK(sqnr(4, 4, 1) < sqnr(4, 8, 1));
+    CHECK(sqnr(4, 8, 1) < sqnr(4, kFreeScales, 1) + 0.01);
+    CHECK(sqnr(4, 4, 1) > sqnr(4, kFreeScales, 1) - 1);
+  }
+
+  TEST_CASE("options of one layer that do not go together") {
+    QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
+    input.recipe.method = Method::kFgqTwoSided;
+    input.recipe.layers.emplace_back().layer = "node3";
+    input.recipe.layers.back().planes = 2;
+    const Error error = errorOf(std::move(input));
+    CHECK(error.code == ErrorCode::kBadOption);
+    CHECK(mentions(error, "layer 'node3': method fgq-two-sided"));
+  }
+
   TEST_CASE("the report counts what the formulas say") {
     QuantizeInput input = quantizeInput(buildCase(netCase("relu")), 10);
     input.source_bytes = 12345;
@@ -319,7 +388,7 @@ TEST_SUITE("quantize") {
     const std::string json = reportJson(report);
     CHECK(json.starts_with(
         R"({"layers":[{"name":"node1","kind":"int8","shape":[8,12,12],"weights":216,"macs":31104,)"
-        R"("groupSize":0,"floatBytes":896,)"));
+        R"("groupSize":0,"scaleLevels":0,"planes":0,"floatBytes":896,)"));
     CHECK(json.ends_with(R"("sourceBytes":12345,"fileBytes":)" + std::to_string(report.file_bytes) +
                          R"(,"calibrationImages":10})"));
   }
@@ -417,7 +486,9 @@ TEST_SUITE("quantize") {
     const Error error = errorOf(input);
     CHECK(error.code == ErrorCode::kOverflow);
     CHECK(mentions(error, "'wide'"));
-    input.recipe.layers.push_back({"wide", WeightKind::kInt8, {}, {}, {}});
+    input.recipe.layers.emplace_back();
+    input.recipe.layers.back().layer = "wide";
+    input.recipe.layers.back().weights = WeightKind::kInt8;
     CHECK(quantize(std::move(input)).ok());
   }
 

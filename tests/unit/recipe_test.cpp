@@ -20,7 +20,7 @@ TEST_SUITE("recipe") {
     CHECK(validateRecipe(recipe).ok());
     CHECK(
         recipeJson(recipe) ==
-        R"({"activationBits":8,"affineCorrection":true,"clip":"mse","groupSize":4,"layers":[],"method":"fgq","residualBits":8})");
+        R"({"activationBits":8,"affineCorrection":true,"clip":"mse","groupSize":4,"layers":[],"method":"fgq","planes":1,"residualBits":8,"scaleLevels":"free"})");
   }
 
   TEST_CASE("JSON holds all that is set") {
@@ -35,12 +35,16 @@ TEST_SUITE("recipe") {
     layer.method = Method::kFgq;
     layer.group_size = 16;
     layer.activation_bits = 4;
+    layer.scale_levels = kFreeScales;
+    layer.level_kind = LevelKind::kPowersOf2;
+    layer.planes = 2;
     recipe.layers.push_back(layer);
     CHECK(
         recipeJson(recipe) ==
         R"({"activationBits":8,"affineCorrection":false,"clip":"percentile","groupSize":"filter","layers":[{)"
-        R"("activationBits":4,"groupSize":16,"layer":"a\"b\\\u000a","method":"fgq","weights":"int8"}],)"
-        R"("method":"fgq-two-sided","percentile":99.99,"residualBits":8})");
+        R"("activationBits":4,"groupSize":16,"layer":"a\"b\\\u000a","levelKind":"powers-of-2","method":"fgq",)"
+        R"("planes":2,"scaleLevels":"free","weights":"int8"}],)"
+        R"("method":"fgq-two-sided","percentile":99.99,"planes":1,"residualBits":8,"scaleLevels":"free"})");
   }
 
   TEST_CASE("values out of range are named") {
@@ -60,9 +64,19 @@ TEST_SUITE("recipe") {
     refused([](Recipe* r) { r->residual_bits = 9; }, "residual bits");
     refused([](Recipe* r) { r->percentile = 100.5; }, "percentile");
     refused([](Recipe* r) { r->percentile = 50; }, "percentile");
+    refused([](Recipe* r) { r->scale_levels = 3; }, "2, 4, 8 or free");
+    refused([](Recipe* r) { r->planes = 3; }, "1 or 2");
+    refused(
+        [](Recipe* r) {
+          r->method = Method::kFgqTwoSided;
+          r->planes = 2;
+        },
+        "use fgq");
     refused([](Recipe* r) { r->layers.emplace_back(); }, "name");
-    refused([](Recipe* r) { r->layers.push_back({"x", {}, {}, -4, {}}); }, "group size");
-    refused([](Recipe* r) { r->layers.push_back({"x", {}, {}, {}, 2}); }, "4 to 8");
+    refused([](Recipe* r) { r->layers.emplace_back().layer = "x", r->layers[0].group_size = -4; },
+            "group size");
+    refused([](Recipe* r) { r->layers.emplace_back().layer = "x", r->layers[0].activation_bits = 2; },
+            "4 to 8");
   }
 
   TEST_CASE("layer options") {
@@ -72,7 +86,9 @@ TEST_SUITE("recipe") {
                            &recipe)
                 .ok());
     REQUIRE(addLayerOption("c:group-size=64", &recipe).ok());
-    REQUIRE(recipe.layers.size() == 3);
+    REQUIRE(addLayerOption("d:scale-levels=4,level-kind=powers-of-sqrt-2,planes=2", &recipe).ok());
+    REQUIRE(addLayerOption("e:scale-levels=free", &recipe).ok());
+    REQUIRE(recipe.layers.size() == 5);
     CHECK(recipe.layers[0].layer == "conv1");
     CHECK(recipe.layers[0].weights == WeightKind::kInt8);
     CHECK(!recipe.layers[0].method);
@@ -82,14 +98,35 @@ TEST_SUITE("recipe") {
     CHECK(recipe.layers[1].activation_bits == 5);
     CHECK(recipe.layers[1].weights == WeightKind::kTernary);
     CHECK(recipe.layers[2].group_size == 64);
+    CHECK(recipe.layers[3].scale_levels == 4);
+    CHECK(recipe.layers[3].level_kind == LevelKind::kPowersOfSqrt2);
+    CHECK(recipe.layers[3].planes == 2);
+    CHECK(recipe.layers[4].scale_levels == kFreeScales);
   }
 
   TEST_CASE("layer options that make no sense add nothing") {
-    for (const std::string_view option :
-         {"", "conv1", ":weights=int8", "conv1:", "conv1:weights", "conv1:weights=int4", "conv1:size=4",
-          "conv1:group-size=0", "conv1:group-size=-4", "conv1:group-size=4x",
-          "conv1:group-size=", "conv1:activation-bits=3", "conv1:activation-bits=eight", "conv1:method=best",
-          "conv1:weights=int8,", "conv1:weights=int8,,method=fgq", "conv1:group-size=99999999999999999999"}) {
+    for (const std::string_view option : {"",
+                                          "conv1",
+                                          ":weights=int8",
+                                          "conv1:",
+                                          "conv1:weights",
+                                          "conv1:weights=int4",
+                                          "conv1:size=4",
+                                          "conv1:group-size=0",
+                                          "conv1:group-size=-4",
+                                          "conv1:group-size=4x",
+                                          "conv1:group-size=",
+                                          "conv1:activation-bits=3",
+                                          "conv1:activation-bits=eight",
+                                          "conv1:method=best",
+                                          "conv1:scale-levels=0",
+                                          "conv1:scale-levels=3",
+                                          "conv1:level-kind=best",
+                                          "conv1:planes=0",
+                                          "conv1:planes=two",
+                                          "conv1:weights=int8,",
+                                          "conv1:weights=int8,,method=fgq",
+                                          "conv1:group-size=99999999999999999999"}) {
       CAPTURE(option);
       Recipe recipe;
       const auto result = addLayerOption(option, &recipe);

@@ -25,7 +25,7 @@ TEST_SUITE("report") {
     for (int i = 0; i < 80; ++i)
       plane.scales.push_back(static_cast<std::uint8_t>(i % 2 == 0 ? 3 : 200 + i / 8));
     op.ternary.planes = {plane};
-    const auto report = [&] { return reportLayer(program, step, op, {}, {}); };
+    const auto report = [&] { return reportLayer(program, step, {}, op, {}, {}); };
     const std::size_t rest = 10 * 13;
 
     CHECK(report().bits_per_weight == doctest::Approx(2 + 1 / 4.0));

@@ -40,8 +40,10 @@ function groupSize(text: string): number | 'filter' {
   return text === 'filter' ? text : wholeNumber(1)(text);
 }
 
-function scaleLevels(text: string): number | 'free' {
-  return text === 'free' ? text : wholeNumber(2, 256)(text);
+function scaleLevels(text: string): 2 | 4 | 8 | 'free' {
+  const levels = ([2, 4, 8, 'free'] as const).find((level) => String(level) === text);
+  if (levels === undefined) throw new InvalidArgumentError("It must be 2, 4, 8 or 'free'.");
+  return levels;
 }
 
 function percentile(text: string): number {
@@ -73,6 +75,11 @@ function quantizeCommand(signal: AbortSignal): Command {
     .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
     .option('--group-size <n>', "weights that share a scale, or 'filter'", groupSize, 4)
     .option('--scale-levels <n>', "different scales a filter may have, or 'free'", scaleLevels, 'free')
+    .addOption(
+      new Option('--level-kind <name>', 'what these scales may be')
+        .choices(['fitted', 'powers-of-2', 'powers-of-sqrt-2'])
+        .default('fitted'),
+    )
     .option('--planes <n>', 'ternary planes that a filter is the sum of', wholeNumber(1, 2), 1)
     .option('--activation-bits <n>', 'bits of activations', wholeNumber(4, 8), 8)
     .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
@@ -93,7 +100,8 @@ function quantizeCommand(signal: AbortSignal): Command {
   addPreprocessFlags(addOutputFlags(command));
   command.addHelpText(
     'after',
-    '\nKeys of --layer: weights=ternary|int8, method=NAME, group-size=N|filter, activation-bits=N; several with commas.',
+    '\nKeys of --layer: weights=ternary|int8, method=NAME, group-size=N|filter, scale-levels=N|free,\n' +
+      'level-kind=NAME, planes=N, activation-bits=N; several with commas.',
   );
   return command.action((model: string, flags: QuantizeFlags) => quantize(model, flags, signal));
 }

@@ -1,6 +1,13 @@
 import { badOption } from '../../options.js';
 import { quantize as quantizeNetwork } from '../../quantize.js';
-import type { Clip, LayerOptions, LayerReport, Method, QuantizeReport } from '../../quantize-types.js';
+import type {
+  Clip,
+  LayerOptions,
+  LayerReport,
+  LevelKind,
+  Method,
+  QuantizeReport,
+} from '../../quantize-types.js';
 import { preprocessOf, type OutputFlags, type PreprocessFlags } from '../flags.js';
 import { openImages, spread } from '../images.js';
 import { readLabels } from '../models.js';
@@ -12,8 +19,9 @@ export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
   calibration: string;
   calibrationCount: number;
   groupSize: number | 'filter';
-  scaleLevels: number | 'free';
-  planes: number;
+  scaleLevels: 2 | 4 | 8 | 'free';
+  levelKind: LevelKind;
+  planes: 1 | 2;
   activationBits: number;
   residualBits: number;
   method: Method;
@@ -28,6 +36,9 @@ const layerKeys: Record<string, (text: string) => LayerOptions> = {
   weights: (text) => ({ weights: text as 'int8' }),
   method: (text) => ({ method: text as Method }),
   'group-size': (text) => ({ groupSize: text === 'filter' ? text : Number(text) }),
+  'scale-levels': (text) => ({ scaleLevels: text === 'free' ? text : (Number(text) as 2) }),
+  'level-kind': (text) => ({ levelKind: text as LevelKind }),
+  planes: (text) => ({ planes: Number(text) as 1 }),
   'activation-bits': (text) => ({ activationBits: Number(text) }),
 };
 
@@ -64,6 +75,7 @@ export async function quantize(path: string, flags: QuantizeFlags, signal: Abort
       calibration: chosen.map((sample) => sample.image()),
       groupSize: flags.groupSize,
       scaleLevels: flags.scaleLevels,
+      levelKind: flags.levelKind,
       planes: flags.planes,
       activationBits: flags.activationBits,
       residualBits: flags.residualBits,
