@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page bench lint format clean \
+.PHONY: help demo test wasm npm page bench bench-kernels lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-node26 \
         test-native test-asan test-wasm test-node test-browser
 
@@ -16,8 +16,9 @@ help:
 	@echo 'make demo      build the package and run the command-line demonstration'
 	@echo 'make test      everything that continuous integration checks'
 	@echo 'make wasm      the WebAssembly modules        make npm   the npm package (npm/dist)'
-	@echo 'make page      the demo page (web/dist)       make bench the kernels timed in V8'
-	@echo 'make lint      style and static checks        make format   fix the style'
+	@echo 'make page      the demo page (web/dist)       make lint  style and static checks'
+	@echo 'make bench     comparison with other runtimes make bench-kernels  single kernels'
+	@echo 'make format    fix the style'
 	@echo 'make clean     remove what was built; .toolchain/ and node_modules/ stay'
 
 demo: npm
@@ -63,8 +64,12 @@ test-node: npm setup-node26
 test-browser: page setup-browser
 	node node_modules/vitest/vitest.mjs run --project browser
 
-# --no-liftoff: V8's baseline compiler is not what is to be timed. make bench ARGS='3x3 500' narrows it down.
-bench: setup-wasm
+# Against onnxruntime-web, LiteRT.js and tfjs: tests/bench/peers/README.md. The first run makes the models.
+bench: npm setup-browser setup-node26
+	node tests/bench/peers/compare.mjs $(ARGS)
+
+# --no-liftoff: V8's baseline compiler is not what is to be timed. make bench-kernels ARGS='3x3 500' narrows it down.
+bench-kernels: setup-wasm
 	exec cmake --workflow --preset bench
 	node --no-liftoff build/wasm/tests/kernel_bench.js $(ARGS)
 

@@ -1,0 +1,109 @@
+// One runner with one model, in a page or a process of its own; the benchmark calls the methods from outside.
+import { memoryBytes } from './memories.mjs';
+
+import { channelsLast } from '../models/layout.mjs';
+import { tensorsOf } from '../models/random.mjs';
+
+const runners = {
+  trefoil: () => import('../runners/trefoil.mjs'),
+  'onnxruntime-web': () => import('../runners/onnxruntime.mjs'),
+  'LiteRT.js': () => import('../runners/litert.mjs'),
+  'tfjs-wasm': () => import('../runners/tfjs.mjs'),
+};
+
+const elapsed = async (work) => {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+};
+
+/** `read(path)` gives a file of the model's folder, `asset(path)` the address of a package's file (or is undefined). */
+export class Seat {
+  #host;
+  #kind;
+  #spec;
+  #runner;
+  #inputs;
+  #together;
+
+  constructor(host) {
+    this.#host = host;
+  }
+
+  /**
+   * spec: { runner, files: { model, ... }, pictures: path, count, tested, shape, threads }. Returns the outputs for the first
+   * `tested` of the `count` pictures: [{ logits, integers? }].
+   */
+  async open(spec) {
+    this.#spec = spec;
+    this.#kind = await runners[spec.runner]();
+    const pixels = await this.#host.read(spec.pictures);
+    const size = pixels.length / spec.count;
+    this.#inputs = Array.from({ length: spec.tested }, (_, i) => {
+      const { planes, floats } = tensorsOf(pixels.subarray(i * size, (i + 1) * size), spec.shape);
+      switch (this.#kind.input) {
+        case 'planes':
+          return planes;
+        case 'floatsLast':
+          return channelsLast(floats, spec.shape);
+        default:
+          return floats;
+      }
+    });
+    this.#runner = await this.#load(await this.#bytes());
+    const outputs = [];
+    for (const input of this.#inputs) {
+      const { logits, integers } = await this.#runner.run(input);
+      outputs.push({ logits: Array.from(logits), ...(integers && { integers: Array.from(integers) }) });
+    }
+    return outputs;
+  }
+
+  async #bytes() {
+    const { files } = this.#spec;
+    const read = async ([name, path]) => [name, await this.#host.read(path)];
+    return Object.fromEntries(await Promise.all(Object.entries(files).map(read)));
+  }
+
+  #load(bytes) {
+    const { shape, threads } = this.#spec;
+    return this.#kind.load({ bytes, shape, threads, asset: this.#host.asset });
+  }
+
+  /** Runs until engines have compiled what is hot with their best compiler: a second and a few runs at least. */
+  async warmUp(milliseconds = 1000, runs = 4) {
+    const end = performance.now() + milliseconds;
+    for (let i = 0; i < runs || performance.now() < end; ++i) await this.#runner.run(this.#inputs[0]);
+  }
+
+  /**
+   * Milliseconds of one run on the first picture, measured `count` times. A network that takes less than a few milliseconds is
+   * run several times a measurement, for the clocks of browsers are coarse.
+   */
+  async time(count) {
+    const run = async (times) => {
+      for (let i = 0; i < times; ++i) await this.#runner.run(this.#inputs[0]);
+    };
+    this.#together ??= Math.ceil(5 / Math.max(0.05, (await elapsed(() => run(4))) / 4));
+    const times = [];
+    for (let i = 0; i < count; ++i) {
+      times.push((await elapsed(() => run(this.#together))) / this.#together);
+    }
+    return times;
+  }
+
+  async memory() {
+    return memoryBytes();
+  }
+
+  /** Milliseconds from the bytes of the model to a runner that is ready, its WebAssembly being compiled already. */
+  async prepare(count) {
+    const times = [];
+    const bytes = await this.#bytes();
+    for (let i = 0; i < count; ++i) {
+      await this.#runner.close();
+      times.push(await elapsed(async () => void (this.#runner = await this.#load(bytes))));
+    }
+    return times;
+  }
+}

@@ -1,0 +1,65 @@
+// Makes our own models from the float ONNX files, by the npm package's quantizer.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { loadModel } from 'trefoil';
+import { quantize } from 'trefoil/quantize';
+
+import { hashOf, readJson } from './make.mjs';
+import { picture, preprocess, tensorsOf } from './random.mjs';
+
+/** What is measured of ours: name to the options of quantize(). */
+export const recipes = {
+  'n64-a8': { groupSize: 64, activationBits: 8, scaleLevels: 'free' },
+  'n64-a4': { groupSize: 64, activationBits: 4, scaleLevels: 'free' },
+  'n4-l4-a8': { groupSize: 4, activationBits: 8, scaleLevels: 4 },
+  'n4-a8': { groupSize: 4, activationBits: 8, scaleLevels: 'free' },
+  'n64-p2-a8': { groupSize: 64, activationBits: 8, scaleLevels: 'free', planes: 2 },
+  default: {},
+};
+
+const quantizer = fileURLToPath(import.meta.resolve('trefoil/wasm/trefoil-quantizer.wasm'));
+const calibrationSeeds = [100, 101, 102, 103];
+
+const asPixels = (data, [channels, height, width]) => ({ data, channels, height, width });
+
+/**
+ * Quantizes `network` (of makePeers) by a recipe. Returns { file, integers, layers }, with the outputs of the scalar kernels,
+ * or { missing } if this version can't do it yet. `reuse` takes a model that another version of the quantizer made.
+ */
+export async function makeTernary(network, folder, recipe, { log, reuse = false }) {
+  const stamp = `${network.stamp} ${hashOf([quantizer])} ${JSON.stringify(recipes[recipe])}`;
+  const file = `${recipe}.trefoil`;
+  const path = join(folder, `${recipe}.json`);
+  const made = readJson(path);
+  if (made && (reuse || made.stamp === stamp)) return made;
+  log(`${network.name}: quantizing, ${recipe}`);
+  const { inputShape } = network;
+  let model;
+  try {
+    ({ model } = await quantize(new Uint8Array(readFileSync(join(folder, 'float.onnx'))), {
+      ...recipes[recipe],
+      preprocess,
+      calibration: calibrationSeeds.map((seed) => asPixels(picture(inputShape, seed), inputShape)),
+    }));
+  } catch (error) {
+    if (error.code === 'NOT_AVAILABLE') return { missing: error.message };
+    throw error;
+  }
+  writeFileSync(join(folder, file), model);
+  const scalar = await loadModel(model, { worker: false, variants: { '*': 'scalar' } });
+  const pixels = new Uint8Array(readFileSync(join(folder, 'pictures.rgb')));
+  const { planes } = tensorsOf(pixels, inputShape);
+  const { integers, logits } = await scalar.run(planes);
+  scalar.dispose();
+  const info = {
+    stamp,
+    file,
+    bytes: model.length,
+    integers: Array.from(integers),
+    logits: Array.from(logits),
+  };
+  writeFileSync(path, JSON.stringify(info));
+  return info;
+}
