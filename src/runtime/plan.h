@@ -21,6 +21,6 @@ struct Plan {
 };
 
 // Takes the nodes of a valid model. Errors: kUnknownVariant, kOutOfMemory.
-Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const ForcedVariants& forced);
+Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes);
 
 }  // namespace trefoil

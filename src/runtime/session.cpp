@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/move/move.h"
+#include "runtime/conv_kind.h"
 #include "runtime/plan.h"
 #include "runtime/thread_pool.h"
 
@@ -82,7 +83,8 @@ Result<std::unique_ptr<Session>> Session::create(QuantModel model, const Session
   impl->output_accumulators = model.output_accumulators;
   impl->logit_scales = std::move(model.logit_scales);
   impl->logit_offsets = std::move(model.logit_offsets);
-  Result<Plan> plan = makePlan(std::move(model.nodes), model.output_accumulators, options.variants);
+  Result<Plan> plan =
+      makePlan(std::move(model.nodes), model.output_accumulators, {options.variants, options.kernels});
   if (!plan) return plan.error();
   impl->plan = std::move(*plan);
   TREFOIL_RETURN_IF_ERROR(impl->reserve(options.threads));
@@ -94,6 +96,20 @@ const Metadata& Session::metadata() const { return impl_->metadata; }
 Shape Session::inputShape() const { return impl_->plan.nodes.front().shape; }
 int Session::classCount() const { return static_cast<int>(impl_->classCount()); }
 const std::vector<LayerInfo>& Session::layers() const { return impl_->plan.layers; }
+
+std::vector<TunableConv> Session::tunable() const {
+  std::vector<TunableConv> convs;
+  std::map<std::string, std::size_t> places;
+  for (const RunStep& step : impl_->plan.steps) {
+    if (!step.tunable) continue;
+    const auto [place, is_new] = places.emplace(step.tunable->kind.key(), convs.size());
+    if (is_new)
+      convs.push_back(*step.tunable);
+    else
+      ++convs[place->second].layers;
+  }
+  return convs;
+}
 
 Preprocess Session::preprocess() const {
   Preprocess preprocess;

@@ -15,11 +15,19 @@
 
 namespace trefoil {
 
+// Kernels of convolutions as a Tuner found them, by ConvKind::key().
+using KernelChoices = std::map<std::string, std::string>;
+
+struct TunableConv;  // runtime/conv_kind.h
+
 struct SessionOptions {
   // Forces kernels: operation ("ternary_conv", "int8_conv", "add", ...) to variant name ("scalar",
   // "g4_simd128", ...). The key "*" forces every operation that has a variant of this name. A layer that the
   // variant does not support makes create() fail with kUnknownVariant, as does a name that does not exist.
   std::map<std::string, std::string> variants;
+  // Where nothing is forced: what to take instead of the table's first. It may come from anywhere: what does
+  // not exist or does not support its layer is passed over.
+  KernelChoices kernels = {};
   // Threads that run() works with, its caller included: 1..ThreadPool::kMostThreads, else kBadOption. The
   // result is the same for every number. Fewer are used where the system gives no more.
   int threads = 1;
@@ -76,6 +84,8 @@ class Session {
   int classCount() const;
   Preprocess preprocess() const;  // as the model states it
   const std::vector<LayerInfo>& layers() const;
+  // Convolutions with a choice of kernels, alike ones once, for a Tuner.
+  std::vector<TunableConv> tunable() const;
   std::size_t memoryBytes() const;  // packed weights and arena
 
   // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel),

@@ -1,5 +1,6 @@
 #include "runtime/steps.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/add/add.h"
@@ -17,15 +18,47 @@ namespace {
 
 // Kernels of all operations but convolutions support every task.
 template <typename Fn>
-Result<const Variant<Fn>*> choose(const StepInput& in, const ForcedVariants& forced,
-                                  std::string_view operation, std::span<const Variant<Fn>> table) {
-  return chooseVariant(forced, operation, in.node->name, table, [](const Variant<Fn>&) { return true; });
+Result<const Variant<Fn>*> choose(const StepInput& in, const KernelWishes& wishes, std::string_view operation,
+                                  std::span<const Variant<Fn>> table) {
+  return chooseVariant(wishes.forced, operation, in.node->name, table,
+                       [](const Variant<Fn>&) { return true; });
+}
+
+template <typename Row>
+bool isForced(const ForcedVariants& forced, std::string_view operation, std::span<const Row> table) {
+  const std::string_view name = forcedVariant(forced, operation);
+  return std::any_of(table.begin(), table.end(), [&](const Row& row) { return row.name == name; });
+}
+
+// Where more than one kernel could run a layer: those kernels. The scalar one never pays beside another.
+template <typename Weights>
+std::optional<TunableConv> tunableConv(const ConvTask& task, const Weights& weights,
+                                       std::span<const ConvVariant<Weights>> table) {
+  TunableConv conv;
+  for (const ConvVariant<Weights>& row : table) {
+    if (row.isa != Isa::kScalar && row.supports(task, weights)) conv.candidates.push_back(row.name);
+  }
+  if (conv.candidates.size() < 2) return std::nullopt;
+  conv.kind = convKind(task, weights);
+  if (!conv.kind.canBeSampled()) return std::nullopt;
+  return conv;
+}
+
+template <typename Row>
+const Row* chosenRow(const TunableConv& conv, const KernelChoices& choices, std::span<const Row> table) {
+  std::string_view name = conv.candidates.front();
+  const auto choice = choices.find(conv.kind.key());
+  if (choice != choices.end() &&
+      std::find(conv.candidates.begin(), conv.candidates.end(), choice->second) != conv.candidates.end()) {
+    name = choice->second;
+  }
+  return &*std::find_if(table.begin(), table.end(), [&](const Row& row) { return row.name == name; });
 }
 
 template <typename Weights>
 Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Weights& weights,
                              std::string_view operation, std::span<const ConvVariant<Weights>> table,
-                             const ForcedVariants& forced) {
+                             const KernelWishes& wishes) {
   ConvTask task;
   task.in = in.inputs[0]->shape;
   task.out = in.node->shape;
@@ -40,15 +73,19 @@ Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Wei
   task.low = conv.output.low;
   task.high = conv.output.high;
 
-  auto variant = chooseVariant(forced, operation, in.node->name, table,
+  auto variant = chooseVariant(wishes.forced, operation, in.node->name, table,
                                [&](const ConvVariant<Weights>& row) { return row.supports(task, weights); });
   if (!variant) return variant.error();
+  RunStep step;
+  if (!isForced(wishes.forced, operation, table)) {
+    step.tunable = tunableConv(task, weights, table);
+    if (step.tunable) variant = chosenRow(*step.tunable, wishes.choices, table);
+  }
   // Shared, because a std::function must be copyable.
   auto packed = std::make_shared<const AlignedBuffer>((*variant)->pack(task, weights));
   if (!packed->data())
     return makeError(ErrorCode::kOutOfMemory, "no memory for the weights of '" + in.node->name + "'");
 
-  RunStep step;
   step.variant = (*variant)->name;
   step.packed_bytes = packed->size();
   step.scratch_bytes = (*variant)->scratchBytes(task);
@@ -61,19 +98,19 @@ Result<RunStep> makeConvStep(const StepInput& in, const QConvOp& conv, const Wei
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, QConvOp& conv, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, QConvOp& conv, const KernelWishes& wishes) {
   Result<RunStep> step =
-      conv.int8.empty() ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), forced)
+      conv.int8.empty() ? makeConvStep(in, conv, conv.ternary, "ternary_conv", ternaryConvVariants(), wishes)
                         : makeConvStep(in, conv, std::span<const std::int8_t>(conv.int8), "int8_conv",
-                                       int8ConvVariants(), forced);
+                                       int8ConvVariants(), wishes);
   conv.ternary = {};
   conv.int8 = {};
   conv.filter_scales = {};
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedVariants& forced) {
-  auto variant = choose(in, forced, "add", addVariants());
+Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const KernelWishes& wishes) {
+  auto variant = choose(in, wishes, "add", addVariants());
   if (!variant) return variant.error();
   AddTask task;
   task.count = tensorBytes(in.node->shape);
@@ -94,8 +131,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const ForcedV
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedVariants& forced) {
-  auto variant = choose(in, forced, "mul", mulVariants());
+Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const KernelWishes& wishes) {
+  auto variant = choose(in, wishes, "mul", mulVariants());
   if (!variant) return variant.error();
   MulTask task;
   task.shape = in.node->shape;
@@ -117,8 +154,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QMulOp& mul, const ForcedV
 // `table` must outlive the step: either the model holds it or `owner` does.
 Result<RunStep> makeLookupStep(const StepInput& in, std::string_view operation,
                                std::span<const std::uint8_t> table, std::shared_ptr<const void> owner,
-                               const ForcedVariants& forced) {
-  auto variant = choose(in, forced, operation, lookupVariants());
+                               const KernelWishes& wishes) {
+  auto variant = choose(in, wishes, operation, lookupVariants());
   if (!variant) return variant.error();
   const LookupTask task{in.node->shape, table, in.inputs[0]->grid.max()};
   RunStep step;
@@ -130,20 +167,20 @@ Result<RunStep> makeLookupStep(const StepInput& in, std::string_view operation,
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QLookupOp& lookup, const ForcedVariants& forced) {
-  return makeLookupStep(in, "lookup", lookup.table, nullptr, forced);
+Result<RunStep> makeOpStep(const StepInput& in, const QLookupOp& lookup, const KernelWishes& wishes) {
+  return makeLookupStep(in, "lookup", lookup.table, nullptr, wishes);
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QRescaleOp& rescale, const ForcedVariants& forced) {
+Result<RunStep> makeOpStep(const StepInput& in, const QRescaleOp& rescale, const KernelWishes& wishes) {
   const auto table = std::make_shared<const std::array<std::uint8_t, 256>>(
       rescaleTable({in.inputs[0]->grid.zero_point, rescale.output.factors[0], in.node->grid.zero_point,
                     rescale.output.low, rescale.output.high}));
-  return makeLookupStep(in, "rescale", *table, table, forced);
+  return makeLookupStep(in, "rescale", *table, table, wishes);
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QPoolOp& pool, const ForcedVariants& forced) {
-  auto variant = pool.average ? choose(in, forced, "average_pool", averagePoolVariants())
-                              : choose(in, forced, "max_pool", maxPoolVariants());
+Result<RunStep> makeOpStep(const StepInput& in, const QPoolOp& pool, const KernelWishes& wishes) {
+  auto variant = pool.average ? choose(in, wishes, "average_pool", averagePoolVariants())
+                              : choose(in, wishes, "max_pool", maxPoolVariants());
   if (!variant) return variant.error();
   PoolTask task;
   task.in = in.inputs[0]->shape;
@@ -167,8 +204,8 @@ Result<RunStep> makeOpStep(const StepInput& in, const QPoolOp& pool, const Force
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedVariants& forced) {
-  auto variant = choose(in, forced, "lrn", lrnVariants());
+Result<RunStep> makeOpStep(const StepInput& in, const QLrnOp& lrn, const KernelWishes& wishes) {
+  auto variant = choose(in, wishes, "lrn", lrnVariants());
   if (!variant) return variant.error();
   LrnTask task;
   task.shape = in.node->shape;
@@ -186,7 +223,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QLrnOp& lrn, const ForcedV
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const KernelWishes&) {
   struct Copy {
     std::size_t from, to, bytes;
   };
@@ -209,7 +246,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QConcatOp&, const ForcedVa
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const KernelWishes&) {
   RunStep step;
   step.run = [pad, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
               target = in.output_offset](const Memory& m, Part part) {
@@ -219,7 +256,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QPadOp& pad, const ForcedV
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const KernelWishes&) {
   RunStep step;
   step.run = [slice, from = in.inputs[0]->shape, to = in.node->shape, source = in.input_offsets[0],
               target = in.output_offset](const Memory& m, Part part) {
@@ -229,7 +266,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QSliceOp& slice, const For
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const KernelWishes&) {
   RunStep step;
   if (in.input_offsets[0] == in.output_offset) {  // read in place
     step.run = [](const Memory&, Part) {};
@@ -244,7 +281,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QReshapeOp&, const ForcedV
   return step;
 }
 
-Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const ForcedVariants&) {
+Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const KernelWishes&) {
   RunStep step;
   step.run = [](const Memory&, Part) {};
   return step;
@@ -252,8 +289,8 @@ Result<RunStep> makeOpStep(const StepInput&, const QInputOp&, const ForcedVarian
 
 }  // namespace
 
-Result<RunStep> makeStep(const StepInput& input, const ForcedVariants& forced) {
-  return std::visit([&](auto& op) { return makeOpStep(input, op, forced); }, input.node->op);
+Result<RunStep> makeStep(const StepInput& input, const KernelWishes& wishes) {
+  return std::visit([&](auto& op) { return makeOpStep(input, op, wishes); }, input.node->op);
 }
 
 }  // namespace trefoil

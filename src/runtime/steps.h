@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "base/result.h"
 #include "format/quant_model.h"
 #include "kernels/variant.h"
+#include "runtime/conv_kind.h"
 #include "runtime/variants.h"
 
 namespace trefoil {
@@ -26,6 +28,7 @@ struct RunStep {
   std::size_t packed_bytes = 0;                  // of weights
   std::size_t scratch_bytes = 0;                 // of each thread
   bool divides = true;                           // whether the work is worth dividing among threads
+  std::optional<TunableConv> tunable;            // where several kernels could run it
 };
 
 // A node with the places of its inputs and its result within the arena.
@@ -38,6 +41,6 @@ struct StepInput {
 };
 
 // For all operations but the input. Errors: kUnknownVariant, kOutOfMemory.
-Result<RunStep> makeStep(const StepInput& input, const ForcedVariants& forced);
+Result<RunStep> makeStep(const StepInput& input, const KernelWishes& wishes);
 
 }  // namespace trefoil

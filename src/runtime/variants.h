@@ -13,6 +13,13 @@ namespace trefoil {
 
 using ForcedVariants = std::map<std::string, std::string>;  // see SessionOptions::variants
 
+using KernelChoices = std::map<std::string, std::string>;  // see SessionOptions::kernels
+
+struct KernelWishes {
+  const ForcedVariants& forced;
+  const KernelChoices& choices;
+};
+
 // Every key is "*" or an operation with variants, every value a name in its table (in any table for "*").
 // Errors: kUnknownVariant, with the names that exist.
 Result<void> checkForcedVariants(const ForcedVariants& forced);
