@@ -36,7 +36,7 @@ async function openSeat(entry, { engine, network, folder, threads, log, failures
     const { failure, agreement } = check(entry, outputs, network.outputs, entry.integers);
     if (!failure) {
       const memory = await seat.call('memory');
-      return { entry, seat, agreement, memory, times: [] };
+      return { entry, seat, agreement, memory, times: [], processor: [] };
     }
     failures.push(`${label}: ${failure}`);
   } catch (error) {
@@ -45,6 +45,14 @@ async function openSeat(entry, { engine, network, folder, threads, log, failures
   }
   await seat.close();
   return undefined;
+}
+
+async function takeTurn({ seat, times, processor }, count) {
+  const before = await seat.processorTime();
+  const measured = await seat.call('time', count);
+  const after = await seat.processorTime();
+  times.push(...measured.times);
+  if (before !== undefined) processor.push((after - before) / measured.runs);
 }
 
 /**
@@ -61,8 +69,7 @@ export async function measure(entries, context) {
   try {
     for (const { seat } of open) await seat.call('warmUp');
     for (let done = 0; done < runs; done += turn) {
-      for (const { seat, times } of open)
-        times.push(...(await seat.call('time', Math.min(turn, runs - done))));
+      for (const item of open) await takeTurn(item, Math.min(turn, runs - done));
     }
     for (const item of open) {
       item.memory = Math.max(item.memory, await item.seat.call('memory'));
@@ -72,7 +79,8 @@ export async function measure(entries, context) {
     for (const { seat } of open) await seat.close();
   }
   const rows = [];
-  for (const { entry, times, memory, prepare, agreement } of open) {
+  for (const { entry, times, processor, memory, prepare, agreement } of open) {
+    const oneThread = threads === 1 && processor.length > 0;
     const { runner, precision, recipe = null } = entry;
     const cold =
       coldStarts > 0 && threads === 1 && engine.coldStarts
@@ -87,6 +95,7 @@ export async function measure(entries, context) {
       threads,
       min_ms: rounded(minimum(times)),
       median_ms: rounded(median(times)),
+      cpu_ms: oneThread ? rounded(minimum(processor)) : null,
       wasm_bytes: memory,
       first_ms: cold ? rounded(minimum(cold), 1) : null,
       prepare_ms: rounded(prepare, 1),

@@ -49,6 +49,8 @@ export class ChromiumEngine {
     const page = await this.#context.newPage();
     await page.goto(`${this.#server.address}${threads > 1 ? '/alone' : '/'}`);
     await page.waitForFunction(() => window.seat !== undefined);
+    const protocol = await this.#context.newCDPSession(page);
+    await protocol.send('Performance.enable', { timeDomain: 'threadTicks' });
     return {
       call: async (method, ...given) => {
         const sent = method === 'open' ? [this.#served(given[0])] : given;
@@ -62,6 +64,10 @@ export class ChromiumEngine {
         );
         if (reply.error) throw Object.assign(new Error(reply.error.message), { code: reply.error.code });
         return reply.value;
+      },
+      async processorTime() {
+        const { metrics } = await protocol.send('Performance.getMetrics');
+        return metrics.find(({ name }) => name === 'ThreadTime').value * 1000;
       },
       close: () => page.close(),
     };

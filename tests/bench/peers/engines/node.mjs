@@ -1,5 +1,6 @@
 // Seats in Node processes.
 import { execFileSync, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export class NodeEngine {
@@ -29,6 +30,17 @@ export class NodeEngine {
         const reply = await answer;
         if (reply.error) throw Object.assign(new Error(reply.error.message), { code: reply.error.code });
         return reply.value;
+      },
+      /** Milliseconds that the main thread has had a processor, where the system tells. */
+      async processorTime() {
+        try {
+          const [nanoseconds] = readFileSync(`/proc/${child.pid}/task/${child.pid}/schedstat`, 'utf8').split(
+            ' ',
+          );
+          return Number(nanoseconds) / 1e6;
+        } catch {
+          return undefined;
+        }
       },
       async close() {
         const gone = new Promise((done) => child.once('exit', done));

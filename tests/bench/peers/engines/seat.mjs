@@ -24,7 +24,7 @@ export class Seat {
   #spec;
   #runner;
   #inputs;
-  #together;
+  #together = 1;
 
   constructor(host) {
     this.#host = host;
@@ -70,26 +70,28 @@ export class Seat {
     return this.#kind.load({ bytes, shape, threads, asset: this.#host.asset });
   }
 
+  async #run(times) {
+    for (let i = 0; i < times; ++i) await this.#runner.run(this.#inputs[0]);
+  }
+
   /** Runs until engines have compiled what is hot with their best compiler: a second and a few runs at least. */
   async warmUp(milliseconds = 1000, runs = 4) {
     const end = performance.now() + milliseconds;
-    for (let i = 0; i < runs || performance.now() < end; ++i) await this.#runner.run(this.#inputs[0]);
+    for (let i = 0; i < runs || performance.now() < end; ++i) await this.#run(1);
+    const each = (await elapsed(() => this.#run(4))) / 4;
+    this.#together = Math.ceil(5 / Math.max(0.05, each));
   }
 
   /**
-   * Milliseconds of one run on the first picture, measured `count` times. A network that takes less than a few milliseconds is
-   * run several times a measurement, for the clocks of browsers are coarse.
+   * { times, runs }: milliseconds of one run on the first picture, measured `count` times, and the number of runs in all. A
+   * network that takes less than a few milliseconds is run several times a measurement, for the clocks of browsers are coarse.
    */
   async time(count) {
-    const run = async (times) => {
-      for (let i = 0; i < times; ++i) await this.#runner.run(this.#inputs[0]);
-    };
-    this.#together ??= Math.ceil(5 / Math.max(0.05, (await elapsed(() => run(4))) / 4));
     const times = [];
     for (let i = 0; i < count; ++i) {
-      times.push((await elapsed(() => run(this.#together))) / this.#together);
+      times.push((await elapsed(() => this.#run(this.#together))) / this.#together);
     }
-    return times;
+    return { times, runs: count * this.#together };
   }
 
   async memory() {
