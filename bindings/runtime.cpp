@@ -4,7 +4,7 @@
 #include <emscripten.h>
 #include <emscripten/bind.h>
 
-#include "format/format.h"
+#include "format/packed_model.h"
 #include "runtime/profile.h"
 #include "runtime/session.h"
 #include "values.h"
@@ -51,8 +51,7 @@ val load(const val& file, const val& variants) {
   session.reset();
   auto bytes = copyIn(file);
   if (!bytes) return failure(bytes.error());
-  auto model = readModel(bytes->bytes());
-  bytes->data.reset();
+  auto model = readPackedModel(bytes->bytes());
   if (!model) return failure(model.error());
 
   SessionOptions options;

@@ -28,6 +28,9 @@ function(trefoil_wasm_module name)
     -sEXPORT_ES6=1
     -sENVIRONMENT=web,worker,node
     -sALLOW_MEMORY_GROWTH=1
+    # In small steps: what a model takes is little more than it needs.
+    -sINITIAL_MEMORY=4MB
+    -sMEMORY_GROWTH_GEOMETRIC_STEP=0.05
     -sMAXIMUM_MEMORY=${arg_MAXIMUM_MEMORY}
     -sSTACK_SIZE=1MB
     -sMALLOC=emmalloc

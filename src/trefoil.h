@@ -58,6 +58,7 @@
 //   format/format.h     readModel()     .trefoil bytes -> QuantModel. Safe for untrusted input.
 //                       writeModel()    QuantModel -> .trefoil bytes, the same ones everywhere
 //   format/sections.h   readSections()  how much of a file holds the network of the first planes
+//   format/packed_model.h               readPackedModel(): readModel() for a Session, with less memory
 //   format/quant_model.h                QuantModel: the integer program itself; validateModel()
 //   runtime/session.h   Session         a model made ready to run; run(), topK(), layers(), memoryBytes()
 //                       variantNames()  kernels that exist, by operation
@@ -74,6 +75,7 @@
 #include "base/result.h"
 #include "base/shape.h"
 #include "format/format.h"
+#include "format/packed_model.h"
 #include "format/quant_model.h"
 #include "graph/float_eval.h"
 #include "graph/graph.h"

@@ -1,9 +1,11 @@
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <string>
 
 #include "format/format.h"
+#include "format/packed_model.h"
 #include "format/scale_table.h"
 #include "format/sections.h"
 #include "format/sniff.h"
@@ -21,6 +23,17 @@ constexpr flatbuffers::uoffset_t kMaxDepth = 8;         // Model, Node, Conv, Te
 constexpr flatbuffers::uoffset_t kMaxTables = 1 << 17;  // 2^14 nodes (validateModel) of up to 6 tables
 
 Error bad(std::string message) { return makeError(ErrorCode::kBadModel, std::move(message)); }
+
+Result<void> validate(const PackedModel& packed) {
+  QNode whole;
+  return validateModel(packed.model, [&](std::size_t index) -> Result<const QNode*> {
+    const QNode& node = packed.model.nodes[index];
+    if (packed.codes[index][0].count == 0) return &node;
+    whole = node;
+    TREFOIL_RETURN_IF_ERROR(packed.unpackCodes(index, &whole));
+    return &whole;
+  });
+}
 
 // A file may point several times at the same bytes, which would let a small one unpack to gigabytes. Our
 // writer never does that, so all parts together can't be longer than the file.
@@ -47,8 +60,11 @@ class PartReader {
   template <typename T>
   void copy(const FbVector<T>* from, std::vector<T>* to) {
     if (!from || !budget_.take(std::uint64_t{from->size()} * sizeof(T))) return;
-    to->reserve(from->size());
-    for (flatbuffers::uoffset_t i = 0; i < from->size(); ++i) to->push_back(from->Get(i));
+    if constexpr (std::endian::native == std::endian::little || sizeof(T) == 1) {
+      to->assign(from->data(), from->data() + from->size());  // vectors are aligned, the verifier sees to it
+    } else {
+      to->assign(from->begin(), from->end());
+    }
   }
   void copy(const flatbuffers::String* from, std::string* to) {
     if (from && budget_.take(from->size())) to->assign(from->data(), from->size());
@@ -85,15 +101,12 @@ class PartReader {
 
   // weights, scales: how many there are of the layer, which follows from its shapes.
   Result<void> readPlane(const fb::TernaryPlane& from, std::size_t filters, std::size_t weights,
-                         std::size_t scales, TernaryPlane* to) {
+                         std::size_t scales, TernaryPlane* to, PackedCodes* codes) {
     TREFOIL_RETURN_IF_ERROR(readScales(from.scales(), filters, scales, &to->scales));
     TREFOIL_RETURN_IF_ERROR(readScales(from.negative_scales(), filters, scales, &to->negative_scales));
     if (!from.codes()) return bad("a plane has no codes");
     if (!budget_.take(from.codes()->size())) return {};  // its owner sees that
-    Result<std::vector<std::int8_t>> codes =
-        unpackTrits({from.codes()->data(), from.codes()->size()}, weights);
-    if (!codes) return codes.error();
-    to->codes = std::move(*codes);
+    *codes = {{from.codes()->data(), from.codes()->size()}, weights};
     return {};
   }
 
@@ -104,7 +117,7 @@ class Reader : PartReader {
  public:
   Reader(const fb::Model& file, std::size_t bytes) : PartReader(bytes), file_(file) {}
 
-  Result<QuantModel> read() {
+  Result<PackedModel> read() {
     model_.output_accumulators = file_.output_accumulators();
     copy(file_.logit_scales(), &model_.logit_scales);
     copy(file_.logit_offsets(), &model_.logit_offsets);
@@ -118,8 +131,8 @@ class Reader : PartReader {
       }
     }
     if (budget_.exceeded()) return bad("parts of the file overlap");
-    TREFOIL_RETURN_IF_ERROR(validateModel(model_));
-    return std::move(model_);
+    TREFOIL_RETURN_IF_ERROR(validate(packed_));
+    return std::move(packed_);
   }
 
  private:
@@ -170,6 +183,7 @@ class Reader : PartReader {
     node.shape = {from.shape()->channels(), from.shape()->height(), from.shape()->width()};
     node.grid = {from.grid()->bits(), from.grid()->zero_point(), from.grid()->scale()};
     if (!from.op()) return bad("has no operation");
+    packed_.codes.emplace_back();
     TREFOIL_RETURN_IF_ERROR(readOp(from, &node));
     model_.nodes.push_back(std::move(node));
     return {};
@@ -258,14 +272,15 @@ class Reader : PartReader {
           in.channels / conv.groups, conv.window.kernel_h * conv.window.kernel_w, conv.ternary.group_size);
       TREFOIL_RETURN_IF_ERROR(readPlane(*from.plane(), filters, static_cast<std::size_t>(weights),
                                         filters * static_cast<std::size_t>(per_filter),
-                                        &conv.ternary.planes.emplace_back()));
+                                        &conv.ternary.planes.emplace_back(), &packed_.codes.back()[0]));
     }
     node->op = std::move(conv);
     return {};
   }
 
   const fb::Model& file_;
-  QuantModel model_;
+  PackedModel packed_;
+  QuantModel& model_ = packed_.model;
 };
 
 // Adds what the second buffer holds to the network of the first.
@@ -273,7 +288,8 @@ class Refiner : PartReader {
  public:
   Refiner(const fb::Refinement& file, std::size_t bytes) : PartReader(bytes), file_(file) {}
 
-  Result<void> refine(QuantModel* model) {
+  Result<void> refine(PackedModel* packed) {
+    QuantModel* model = &packed->model;
     std::int64_t last = -1;
     const flatbuffers::uoffset_t count = file_.layers() ? file_.layers()->size() : 0;
     for (flatbuffers::uoffset_t i = 0; i < count; ++i) {
@@ -283,7 +299,8 @@ class Refiner : PartReader {
         return bad("the refined layers are not in order");
       }
       last = layer.node();
-      if (auto result = refineLayer(layer, &model->nodes[static_cast<std::size_t>(last)]); !result) {
+      const auto index = static_cast<std::size_t>(last);
+      if (auto result = refineLayer(layer, &model->nodes[index], &packed->codes[index]); !result) {
         return makeError(result.error().code,
                          "refinement of node " + std::to_string(last) + ": " + result.error().message);
       }
@@ -291,7 +308,7 @@ class Refiner : PartReader {
     replace(file_.logit_scales(), &model->logit_scales);
     replace(file_.logit_offsets(), &model->logit_offsets);
     if (budget_.exceeded()) return bad("parts of the file overlap");
-    return validateModel(*model);
+    return validate(*packed);
   }
 
  private:
@@ -302,7 +319,7 @@ class Refiner : PartReader {
     copy(from, to);
   }
 
-  Result<void> refineLayer(const fb::LayerRefinement& from, QNode* node) {
+  Result<void> refineLayer(const fb::LayerRefinement& from, QNode* node, std::array<PackedCodes, 2>* codes) {
     auto* conv = std::get_if<QConvOp>(&node->op);
     if (!conv) return bad("only convolutions can be refined");
     if (from.plane()) {
@@ -310,7 +327,7 @@ class Refiner : PartReader {
       const TernaryPlane& first = conv->ternary.planes[0];
       TernaryPlane second;
       TREFOIL_RETURN_IF_ERROR(readPlane(*from.plane(), static_cast<std::size_t>(node->shape.channels),
-                                        first.codes.size(), first.scales.size(), &second));
+                                        (*codes)[0].count, first.scales.size(), &second, &(*codes)[1]));
       conv->ternary.planes.push_back(std::move(second));
     }
     replace(from.bias(), &conv->bias);
@@ -344,22 +361,22 @@ Error withAdvice(Error error) {
 Error cutShort() { return withAdvice(bad("it is damaged or cut short")); }
 
 // data: aligned, as FlatBuffers are read in place.
-Result<QuantModel> readFirst(const std::uint8_t* data, std::size_t size) {
+Result<PackedModel> readFirst(const std::uint8_t* data, std::size_t size) {
   flatbuffers::Verifier verifier(data, size, kMaxDepth, kMaxTables);
   if (!fb::VerifyModelBuffer(verifier)) return cutShort();
-  Result<QuantModel> model = Reader(*fb::GetModel(data), size).read();
+  Result<PackedModel> model = Reader(*fb::GetModel(data), size).read();
   if (!model) return withAdvice(model.error());
   return model;
 }
 
-Result<void> readRefinement(const std::uint8_t* data, std::size_t size, QuantModel* model) {
+Result<void> readRefinement(const std::uint8_t* data, std::size_t size, PackedModel* model) {
   flatbuffers::Verifier verifier(data, size, kMaxDepth, kMaxTables);
   if (!verifier.VerifyBuffer<fb::Refinement>(kRefinementIdentifier)) return cutShort();
   const auto refined = Refiner(*flatbuffers::GetRoot<fb::Refinement>(data), size).refine(model);
   return refined ? refined : withAdvice(refined.error());
 }
 
-Result<QuantModel> readAligned(const std::uint8_t* data, std::size_t size, int planes) {
+Result<PackedModel> readAligned(const std::uint8_t* data, std::size_t size, int planes) {
   const std::uint32_t version = peekVersion(data, size);
   if (version == 0) return cutShort();
   if (version != kFormatVersion) {
@@ -377,7 +394,7 @@ Result<QuantModel> readAligned(const std::uint8_t* data, std::size_t size, int p
   }
   if (size < wanted) return cutShort();
   if (size > sections->whole) return withAdvice(bad("there are bytes behind its end"));
-  Result<QuantModel> model = readFirst(data, sections->first);
+  Result<PackedModel> model = readFirst(data, sections->first);
   if (!model || wanted == sections->first) return model;
   TREFOIL_RETURN_IF_ERROR(readRefinement(data + sections->first, wanted - sections->first, &*model));
   return model;
@@ -385,7 +402,18 @@ Result<QuantModel> readAligned(const std::uint8_t* data, std::size_t size, int p
 
 }  // namespace
 
-Result<QuantModel> readModel(std::span<const std::byte> bytes, int planes) {
+Result<void> PackedModel::unpackCodes(std::size_t index, QNode* node) const {
+  auto* conv = std::get_if<QConvOp>(&node->op);
+  for (std::size_t plane = 0; conv && plane < conv->ternary.planes.size(); ++plane) {
+    const PackedCodes& from = codes[index][plane];
+    auto unpacked = unpackTrits(from.bytes, from.count);
+    if (!unpacked) return unpacked.error();
+    conv->ternary.planes[plane].codes = std::move(*unpacked);
+  }
+  return {};
+}
+
+Result<PackedModel> readPackedModel(std::span<const std::byte> bytes, int planes) {
   if (planes != 1 && planes != 2) {
     return makeError(ErrorCode::kBadOption, "planes is " + std::to_string(planes) + "; a model has 1 or 2");
   }
@@ -398,11 +426,22 @@ Result<QuantModel> readModel(std::span<const std::byte> bytes, int planes) {
     return readAligned(data, bytes.size(), planes);
   }
   // FlatBuffers are read in place, at their own alignment.
-  const std::unique_ptr<std::uint64_t[]> copy(new (std::nothrow)
-                                                  std::uint64_t[bytes.size() / kSectionAlignment + 1]);
+  std::unique_ptr<std::uint64_t[]> copy(new (std::nothrow)
+                                            std::uint64_t[bytes.size() / kSectionAlignment + 1]);
   if (!copy) return makeError(ErrorCode::kOutOfMemory, "no memory to read a model of this size");
   std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return readAligned(reinterpret_cast<const std::uint8_t*>(copy.get()), bytes.size(), planes);
+  auto model = readAligned(reinterpret_cast<const std::uint8_t*>(copy.get()), bytes.size(), planes);
+  if (model) model->copy = std::move(copy);
+  return model;
+}
+
+Result<QuantModel> readModel(std::span<const std::byte> bytes, int planes) {
+  Result<PackedModel> packed = readPackedModel(bytes, planes);
+  if (!packed) return packed.error();
+  for (std::size_t i = 0; i < packed->model.nodes.size(); ++i) {
+    TREFOIL_RETURN_IF_ERROR(packed->unpackCodes(i, &packed->model.nodes[i]));
+  }
+  return std::move(packed->model);
 }
 
 }  // namespace trefoil

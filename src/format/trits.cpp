@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 
 namespace trefoil {
@@ -10,16 +11,24 @@ namespace {
 constexpr int kPerByte = 5;
 constexpr int kPowers[kPerByte + 1] = {1, 3, 9, 27, 81, 243};
 
-using Codes = std::array<std::int8_t, kPerByte>;
+// As long as a machine word, so that one is stored at once. Bytes above 242 stand for no codes.
+using Codes = std::array<std::int8_t, 8>;
 
-constexpr std::array<Codes, 243> makeTable() {
-  std::array<Codes, 243> table{};
+constexpr std::array<Codes, 256> makeTable() {
+  std::array<Codes, 256> table{};
   for (int byte = 0; byte < 243; ++byte) {
     for (int i = 0; i < kPerByte; ++i) table[byte][i] = static_cast<std::int8_t>(byte / kPowers[i] % 3 - 1);
   }
   return table;
 }
-constexpr std::array<Codes, 243> kTable = makeTable();
+constexpr std::array<Codes, 256> kTable = makeTable();
+
+// used: codes that a byte should hold.
+Error notCodes(std::span<const std::uint8_t> bytes, int used) {
+  return makeError(ErrorCode::kBadModel, "a byte of the ternary codes is " +
+                                             std::to_string(*std::max_element(bytes.begin(), bytes.end())) +
+                                             ", above " + std::to_string(kPowers[used] - 1));
+}
 
 }  // namespace
 
@@ -38,14 +47,18 @@ Result<std::vector<std::int8_t>> unpackTrits(std::span<const std::uint8_t> bytes
                                                std::to_string(packedTritBytes(count)) + " are needed");
   }
   std::vector<std::int8_t> codes(count);
-  for (std::size_t b = 0; b < bytes.size(); ++b) {
+  // Whole words first; each one's surplus is written over by the next.
+  const std::size_t whole = count < sizeof(Codes) ? 0 : (count - sizeof(Codes)) / kPerByte + 1;
+  std::uint8_t largest = 0;
+  for (std::size_t b = 0; b < whole; ++b) {
+    largest = std::max(largest, bytes[b]);
+    std::memcpy(&codes[b * kPerByte], &kTable[bytes[b]], sizeof(Codes));
+  }
+  if (largest >= kPowers[kPerByte]) return notCodes(bytes, kPerByte);
+  for (std::size_t b = whole; b < bytes.size(); ++b) {
     const std::size_t first = b * kPerByte;
     const auto used = static_cast<int>(std::min<std::size_t>(kPerByte, count - first));
-    if (bytes[b] >= kPowers[used]) {
-      return makeError(ErrorCode::kBadModel, "byte " + std::to_string(b) + " of the ternary codes is " +
-                                                 std::to_string(bytes[b]) + ", above " +
-                                                 std::to_string(kPowers[used] - 1));
-    }
+    if (bytes[b] >= kPowers[used]) return notCodes(bytes.subspan(b, 1), used);
     std::copy_n(kTable[bytes[b]].begin(), used, codes.begin() + static_cast<std::ptrdiff_t>(first));
   }
   return codes;

@@ -95,6 +95,11 @@ Result<void> checkOutputs(const QuantModel& model) {
 }  // namespace
 
 Result<void> validateModel(const QuantModel& model) {
+  return validateModel(model, [&](std::size_t index) -> Result<const QNode*> { return &model.nodes[index]; });
+}
+
+Result<void> validateModel(const QuantModel& model,
+                           const std::function<Result<const QNode*>(std::size_t index)>& whole) {
   if (model.nodes.empty()) return bad("the model has no nodes");
   if (model.nodes.size() > kMaxNodes)
     return bad("the model has more than " + std::to_string(kMaxNodes) + " nodes");
@@ -111,7 +116,9 @@ Result<void> validateModel(const QuantModel& model) {
     inputs.clear();
     for (const int input : node.inputs) inputs.push_back(&model.nodes[static_cast<std::size_t>(input)]);
     const bool accumulators = model.output_accumulators && i + 1 == model.nodes.size();
-    if (auto result = validateOp(node, inputs, accumulators); !result) return in_node(result.error());
+    const auto whole_node = whole(i);
+    if (!whole_node) return in_node(whole_node.error());
+    if (auto result = validateOp(**whole_node, inputs, accumulators); !result) return in_node(result.error());
 
     bytes += node.shape.channels *
              ((node.shape.plane() + 15) / 16 * 16);  // as the runtime lays planes out, or more

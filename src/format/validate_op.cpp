@@ -1,7 +1,9 @@
 #include "format/validate_op.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <string>
 
 namespace trefoil {
@@ -87,32 +89,52 @@ Result<void> checkTernary(const TernaryWeights& ternary, std::size_t weights, in
         (!plane.negative_scales.empty() && plane.negative_scales.size() != scales)) {
       return bad("the plane needs " + std::to_string(scales) + " scales");
     }
-    if (std::any_of(plane.codes.begin(), plane.codes.end(), [](int c) { return !inRange(c, -1, 1); })) {
-      return bad("a code is not -1, 0 or +1");
-    }
+    // Without an early end, so that compilers take many codes at once.
+    bool valid = true;
+    for (const std::int8_t code : plane.codes) valid &= static_cast<std::uint8_t>(code + 1) <= 2;
+    if (!valid) return bad("a code is not -1, 0 or +1");
   }
   return {};
 }
 
-// Sum of |weight| of one filter, over both planes by themselves (what a kernel may add up in any order).
-std::int64_t filterMagnitude(const QConvOp& conv, int filter, int channels, int taps) {
-  const std::int64_t per_filter = std::int64_t{channels} * taps;
-  const std::int64_t first = filter * per_filter;
+// How many of some codes (-1, 0, +1) have these bits, the same in every byte of the mask.
+int countBits(const std::int8_t* codes, int count, std::uint64_t mask) {
+  int sum = 0;
+  for (; count > 0; codes += 8, count -= 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, codes, static_cast<std::size_t>(std::min(count, 8)));
+    sum += std::popcount(word & mask);
+  }
+  return sum;
+}
+constexpr std::uint64_t kNotZero = 0x0101010101010101U, kNegative = 0x8080808080808080U;
+
+// Sum of |weight| of one filter, over both planes by themselves (what a kernel may add up in any order). Not
+// inlined: WebAssembly engines optimize functions that are called often, not long loops.
+[[gnu::noinline]] std::int64_t filterMagnitude(const QConvOp& conv, int filter, int channels, int taps) {
+  const int per_filter = channels * taps;
+  const std::int64_t first = std::int64_t{filter} * per_filter;
   std::int64_t sum = 0;
-  for (std::int64_t i = 0; !conv.int8.empty() && i < per_filter; ++i) {
+  for (int i = 0; !conv.int8.empty() && i < per_filter; ++i) {
     sum += std::abs(int{conv.int8[static_cast<std::size_t>(first + i)]});
   }
-  const int scales = scalesPerFilter(channels, taps, conv.ternary.group_size);
+  const int group_size = conv.ternary.group_size;
+  const int scales = scalesPerFilter(channels, taps, group_size);
+  // The runs of codes that share a scale.
+  const int row = group_size == kWholeFilter ? per_filter : channels;
+  const int longest = group_size == kWholeFilter ? per_filter : std::min(group_size, channels);
   for (const TernaryPlane& plane : conv.ternary.planes) {
-    const std::uint8_t* positive = plane.scales.data() + std::int64_t{filter} * scales;
-    const std::uint8_t* negative = plane.negative_scales.empty()
-                                       ? positive
-                                       : plane.negative_scales.data() + std::int64_t{filter} * scales;
-    const std::int8_t* codes = plane.codes.data() + first;
-    for (int tap = 0; tap < taps; ++tap) {
-      for (int c = 0; c < channels; ++c, ++codes) {
-        if (*codes != 0)
-          sum += (*codes > 0 ? positive : negative)[scaleIndex(c, tap, channels, conv.ternary.group_size)];
+    const bool two_sided = !plane.negative_scales.empty();
+    std::size_t scale = static_cast<std::size_t>(filter) * static_cast<std::size_t>(scales);
+    for (int begin = 0; begin < per_filter; begin += row) {
+      for (int c = 0; c < row; c += longest, ++scale) {
+        const std::int8_t* codes = plane.codes.data() + first + begin + c;
+        const int count = std::min(longest, row - c);
+        sum += std::int64_t{countBits(codes, count, kNotZero)} * plane.scales[scale];
+        if (two_sided) {
+          sum += std::int64_t{countBits(codes, count, kNegative)} *
+                 (plane.negative_scales[scale] - plane.scales[scale]);
+        }
       }
     }
   }

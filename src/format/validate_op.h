@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +13,11 @@ namespace trefoil {
 // The node and its inputs have valid shapes, grids and arity. accumulators: the node yields them instead of
 // q. Errors: kBadModel, kOverflow; the message leaves out which node it is.
 Result<void> validateOp(const QNode& node, const std::vector<const QNode*>& inputs, bool accumulators);
+
+// validateModel() of a model whose nodes may lack codes: whole(index) yields the
+// node with them, which is used before the next call.
+Result<void> validateModel(const QuantModel& model,
+                           const std::function<Result<const QNode*>(std::size_t index)>& whole);
 
 // About how many basic steps a valid node takes; below 2^60.
 std::int64_t opWork(const QNode& node, const std::vector<const QNode*>& inputs);

@@ -97,7 +97,8 @@ std::int64_t countMacs(const QNode& node, const Shape& in) {
 
 }  // namespace
 
-Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes) {
+Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes,
+                      const PackedModel* packed) {
   TREFOIL_RETURN_IF_ERROR(checkForcedVariants(wishes.forced));
   Plan plan;
   plan.nodes = std::move(nodes);
@@ -130,6 +131,7 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
     layer.input_bits = inputs[0]->grid.bits;
     layer.macs = countMacs(node, inputs[0]->shape);
     const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
+    if (packed) TREFOIL_RETURN_IF_ERROR(packed->unpackCodes(i, &node));
     Result<RunStep> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, wishes);
     if (!step) return step.error();
     layer.variant = step->variant;

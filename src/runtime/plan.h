@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "format/quant_model.h"
+#include "format/packed_model.h"
 #include "runtime/session.h"
 #include "runtime/steps.h"
 
@@ -20,7 +20,9 @@ struct Plan {
   std::size_t arena_bytes = 0, scratch_bytes = 0, packed_bytes = 0;
 };
 
-// Takes the nodes of a valid model. Errors: kUnknownVariant, kOutOfMemory.
-Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes);
+// Takes the nodes of a valid model. packed: where they lack their codes, what has them. Errors:
+// kUnknownVariant, kOutOfMemory.
+Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes,
+                      const PackedModel* packed = nullptr);
 
 }  // namespace trefoil

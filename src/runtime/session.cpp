@@ -73,6 +73,15 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(QuantModel model, const SessionOptions& options) {
+  return createFrom(std::move(model), nullptr, options);
+}
+
+Result<std::unique_ptr<Session>> Session::create(PackedModel model, const SessionOptions& options) {
+  return createFrom(std::move(model.model), &model, options);
+}
+
+Result<std::unique_ptr<Session>> Session::createFrom(QuantModel model, const PackedModel* packed,
+                                                     const SessionOptions& options) {
   if (options.threads < 1 || options.threads > ThreadPool::kMostThreads) {
     return makeError(ErrorCode::kBadOption, "threads must be 1 to " +
                                                 std::to_string(ThreadPool::kMostThreads) + ", not " +
@@ -83,8 +92,8 @@ Result<std::unique_ptr<Session>> Session::create(QuantModel model, const Session
   impl->output_accumulators = model.output_accumulators;
   impl->logit_scales = std::move(model.logit_scales);
   impl->logit_offsets = std::move(model.logit_offsets);
-  Result<Plan> plan =
-      makePlan(std::move(model.nodes), model.output_accumulators, {options.variants, options.kernels});
+  Result<Plan> plan = makePlan(std::move(model.nodes), model.output_accumulators,
+                               {options.variants, options.kernels}, packed);
   if (!plan) return plan.error();
   impl->plan = std::move(*plan);
   TREFOIL_RETURN_IF_ERROR(impl->reserve(options.threads));

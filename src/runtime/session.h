@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "format/packed_model.h"
 #include "format/quant_model.h"
 #include "image/image.h"
 
@@ -75,6 +76,9 @@ class Session {
   // Takes the model over and releases its weights once they are packed. The model must have passed
   // validateModel(). Errors: kUnknownVariant, kBadOption, kOutOfMemory.
   static Result<std::unique_ptr<Session>> create(QuantModel model, const SessionOptions& options = {});
+  // The same with a model whose codes are unpacked one layer at a time, which takes the least memory. The
+  // bytes that it was read from may go afterwards.
+  static Result<std::unique_ptr<Session>> create(PackedModel model, const SessionOptions& options = {});
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -112,6 +116,8 @@ class Session {
   std::vector<Prediction> topK(std::span<const std::int32_t> integers, int k) const;
 
  private:
+  static Result<std::unique_ptr<Session>> createFrom(QuantModel model, const PackedModel* packed,
+                                                     const SessionOptions& options);
   struct Impl;
   // ended: told of each part that is done: 0, the input is in place; 1 and so on, the layers; then the
   // result.

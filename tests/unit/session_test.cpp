@@ -7,6 +7,7 @@
 #include <set>
 
 #include "format/format.h"
+#include "format/packed_model.h"
 #include "helpers/allocations.h"
 #include "helpers/random_model.h"
 #include "helpers/reference_interpreter.h"
@@ -308,6 +309,28 @@ TEST_SUITE("session") {
       const std::size_t after = testing::allocationCount();
       REQUIRE(result.ok());
       CHECK(after == before);
+    }
+  }
+
+  TEST_CASE("a model whose codes are still packed runs like one that was read whole") {
+    Random random(5);
+    for (std::uint32_t seed = 1; seed <= 60; ++seed) {
+      CAPTURE(seed);
+      const QuantModel model = testing::randomModel(seed);
+      auto bytes = writeModel(model);
+      REQUIRE(bytes.ok());
+      // Once from memory that is not aligned, of which the model keeps a copy.
+      for (const std::size_t offset : {0, 1}) {
+        std::vector<std::byte> shifted(bytes->size() + 8);
+        std::copy(bytes->begin(), bytes->end(), shifted.begin() + static_cast<std::ptrdiff_t>(offset));
+        auto packed = readPackedModel(std::span(shifted).subspan(offset, bytes->size()));
+        REQUIRE(packed.ok());
+        const auto session = Session::create(std::move(*packed));
+        REQUIRE(session.ok());
+        std::fill(shifted.begin(), shifted.end(), std::byte{0xff});  // no longer needed
+        const auto image = random.bytes(static_cast<std::size_t>(model.nodes[0].shape.size()));
+        CHECK(resultOf(**session, image) == testing::referenceLogits(model, image));
+      }
     }
   }
 

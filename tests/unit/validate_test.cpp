@@ -6,10 +6,12 @@
 #include <string>
 
 #include "format/quant_model.h"
+#include "helpers/random.h"
 
 namespace {
 
 using namespace trefoil;
+using testing::Random;
 
 enum : std::size_t {
   kImage,
@@ -105,6 +107,39 @@ TEST_SUITE("validate") {
   TEST_CASE("a model with every operation is valid") {
     const auto result = validateModel(allOperations());
     CHECK_MESSAGE(result.ok(), (result.ok() ? "" : result.error().message));
+  }
+
+  TEST_CASE("the largest sum is counted weight by weight") {
+    Random random(31);
+    for (int round = 0; round < 200; ++round) {
+      QuantModel model = allOperations();
+      QConvOp& conv = op<QConvOp>(model, kLast);
+      const int channels = 112, group_size = random.chance(20) ? kWholeFilter : random.integer(1, 130);
+      const int scales = scalesPerFilter(channels, 1, group_size);
+      conv.ternary = {group_size, std::vector<TernaryPlane>(static_cast<std::size_t>(random.integer(1, 2)))};
+      const int filter = random.integer(0, 9);
+      std::int64_t sum = 0;
+      for (TernaryPlane& plane : conv.ternary.planes) {
+        plane.codes.assign(std::size_t{10} * channels, 0);
+        for (auto& code : plane.codes) code = static_cast<std::int8_t>(random.integer(-1, 1));
+        plane.scales = random.bytes(static_cast<std::size_t>(10 * scales));
+        if (random.chance(50)) plane.negative_scales = random.bytes(plane.scales.size());
+        for (int c = 0; c < channels; ++c) {
+          const int code = plane.codes[static_cast<std::size_t>(filter * channels + c)];
+          const auto scale =
+              static_cast<std::size_t>(filter * scales + scaleIndex(c, 0, channels, group_size));
+          const bool negative = code < 0 && !plane.negative_scales.empty();
+          if (code != 0) sum += (negative ? plane.negative_scales : plane.scales)[scale] * 255;
+        }
+      }
+      conv.bias[static_cast<std::size_t>(filter)] =
+          static_cast<std::int32_t>(std::numeric_limits<std::int32_t>::max() - sum);
+      CHECK(validateModel(model).ok());
+      ++conv.bias[static_cast<std::size_t>(filter)];
+      const auto result = validateModel(model);
+      REQUIRE(!result.ok());
+      CHECK(result.error().code == ErrorCode::kOverflow);
+    }
   }
 
   TEST_CASE("one wrong thing is enough") {
