@@ -1,5 +1,7 @@
 #include "kernels/ternary_conv/ternary_conv.h"
 
+#include <limits>
+
 #include "kernels/conv_i16/conv_i16.h"
 #include "kernels/ternary_conv/kernels.h"
 #include "kernels/ternary_conv/multiply_out.h"
@@ -24,9 +26,32 @@ constexpr TernaryConvVariant multipliedOut(std::string_view name, Isa isa) {
              std::uint8_t* scratch, Part part) { kernel.run(task, packed, input, output, scratch, part); }};
 }
 
+// A sum-table kernel as a row. Deeper tables save look-ups and cost more to make: shallow ones are best
+// below `most` filters times taps.
+template <const SumKind& kind, int most>
+constexpr TernaryConvVariant sums(std::string_view name) {
+  return {
+      name,
+      Isa::kSimd128,
+      [](const ConvTask& task, const TernaryWeights& weights) {
+        return std::int64_t{task.taps()} * task.filtersPerGroup() < most && sumsSupport(task, weights, kind);
+      },
+      [](const ConvTask& task, const TernaryWeights& weights) { return packSums(task, weights, kind); },
+      [](const ConvTask& task) { return sumScratchBytes(task, kind); },
+      [](const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* input, void* output,
+         std::uint8_t* scratch, Part part) { runSums(task, kind, packed, input, output, scratch, part); }};
+}
+
+constexpr int kAny = std::numeric_limits<int>::max();
+constexpr SumKind kBytes4{16, 4, 4, 128 << 10}, kBytes3{16, 3, 8, 48 << 10};
+constexpr SumKind kWords4{8, 4, 8, 112 << 10}, kWords3{8, 3, 8, 48 << 10};
+
 constexpr TernaryConvVariant kVariants[] = {
     {"fc_simd128", Isa::kSimd128, fcSupports, packFc, fcScratchBytes, fcRun},
-    {"g4_simd128", Isa::kSimd128, g4Supports, packG4, g4ScratchBytes, g4Run},
+    sums<kBytes3, 500>("g3_bytes_simd128"),
+    sums<kBytes4, kAny>("g4_bytes_simd128"),
+    sums<kWords3, 500>("g3_simd128"),
+    sums<kWords4, kAny>("g4_simd128"),
     multipliedOut<kConvI16Fc>("fcdot_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Depthwise35>("depthwise35_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),

@@ -1,0 +1,368 @@
+#include "kernels/ternary_conv/sums_lists.h"
+
+#include <array>
+#include <span>
+
+#include "kernels/ternary_conv/kernels.h"
+#include "kernels/ternary_conv/sums_runs.h"
+#include "kernels/ternary_conv/sums_table.h"
+
+namespace trefoil {
+namespace {
+
+constexpr std::size_t kReadAhead = 4;  // words that the inner loops may read past a list
+
+// One look-up: +-entry of a table times a scale.
+struct LookUp {
+  std::uint32_t offset;
+  std::uint8_t scale;  // above 0
+  std::int8_t sign;
+  std::uint8_t positive, negative;  // inputs that it adds and subtracts
+};
+
+const std::array<CodePattern, 81>& patternsOf(const SumKind& kind) {
+  if (kind.bytes()) return kind.depth == 4 ? kCodePatterns<4, true> : kCodePatterns<3, true>;
+  return kind.depth == 4 ? kCodePatterns<4, false> : kCodePatterns<3, false>;
+}
+
+std::uint32_t scalePair(int first, int second) {
+  return static_cast<std::uint16_t>(first) | std::uint32_t{static_cast<std::uint16_t>(second)} << 16;
+}
+
+class Packer {
+ public:
+  // room: twice the most look-ups of one filter in one list.
+  Packer(const ConvTask& task, const TernaryWeights& weights, const SumKind& kind, const SumLayout& layout,
+         std::span<LookUp> room)
+      : task_(task),
+        weights_(weights),
+        bytes_(kind.bytes()),
+        layout_(layout),
+        patterns_(patternsOf(kind)),
+        channels_(task.channelsPerGroup()),
+        scales_per_filter_(scalesPerFilter(channels_, task.taps(), weights.group_size)),
+        look_ups_(room.data()),
+        sorted_(room.data() + room.size() / 2),
+        runs_(static_cast<std::uint32_t>(layout.zeroEntry()), layout.tile_width) {}
+
+  SumMode chooseMode();
+  AlignedBuffer pack(SumMode mode);
+
+ private:
+  std::size_t collect(int filter, int block, int kernel_row);
+  void collectGroup(const TernaryPlane& plane, int filter, int tap, int group, std::uint32_t table_offset,
+                    std::size_t& count);
+  void collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset,
+                         std::size_t& count);
+  void addLookUp(const int (&codes)[4], int scale, std::uint32_t table_offset, std::size_t& count);
+  std::span<const LookUp> gatherScales(std::size_t count);
+  std::size_t segmentEnd(std::span<const LookUp> look_ups, std::size_t begin) const;
+  bool packList(SumMode mode, int first_filter, int filters, int block, int kernel_row);
+  void writeSingles(std::span<const LookUp> look_ups);
+  void addItems16(std::span<const LookUp> look_ups, std::uint32_t filter);
+  bool addItems8(std::span<const LookUp> look_ups, std::uint32_t filter);
+  bool cutIntoChunks(std::span<const LookUp> look_ups);
+
+  // A sum that fits into 8 bits whatever the inputs are: offsets_[begin..] with one scale.
+  struct Chunk {
+    std::uint32_t begin;
+    std::uint16_t count;
+    std::uint8_t scale;
+  };
+
+  const ConvTask& task_;
+  const TernaryWeights& weights_;
+  const bool bytes_;
+  const SumLayout& layout_;
+  const std::array<CodePattern, 81>& patterns_;
+  int channels_;
+  int scales_per_filter_;
+  LookUp* look_ups_;
+  LookUp* sorted_;
+  RunWriter runs_;
+  GrowingArray<Chunk> chunks_;
+  GrowingArray<std::uint32_t> chunk_offsets_;
+  GrowingArray<std::uint32_t> words_;
+};
+
+void Packer::addLookUp(const int (&codes)[4], int scale, std::uint32_t table_offset, std::size_t& count) {
+  const int index = codes[0] + 3 * codes[1] + 9 * codes[2] + 27 * codes[3] + (layout_.depth == 4 ? 40 : 13);
+  const CodePattern& pattern = patterns_[index];
+  if (pattern.sign == 0 || scale == 0) return;
+  look_ups_[count++] = {table_offset + pattern.entry * static_cast<std::uint32_t>(layout_.entryBytes()),
+                        static_cast<std::uint8_t>(scale), pattern.sign, pattern.positive, pattern.negative};
+}
+
+// Codes whose scales differ become look-ups of their own in the same table.
+void Packer::collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset,
+                               std::size_t& count) {
+  for (int i = 0; i < 4; ++i) {
+    if (codes[i] == 0 || scales[i] == 0) continue;
+    const int scale = scales[i];
+    int masked[4] = {0, 0, 0, 0};
+    for (int j = i; j < 4; ++j) {
+      if (scales[j] != scale) continue;
+      masked[j] = codes[j];
+      scales[j] = 0;
+    }
+    addLookUp(masked, scale, table_offset, count);
+  }
+}
+
+// The look-ups of a group of channels at one tap.
+void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, int group,
+                          std::uint32_t table_offset, std::size_t& count) {
+  const int channel = layout_.firstChannel(group), group_size = weights_.group_size;
+  const int present = std::min(layout_.endChannel(group), channels_) - channel;
+  const std::int8_t* from =
+      &plane.codes[(static_cast<std::size_t>(filter) * task_.taps() + tap) * channels_ + channel];
+  int codes[4] = {0, 0, 0, 0};
+  for (int i = 0; i < present; ++i) codes[i] = from[i];
+  const std::uint8_t* scales_from = &plane.scales[static_cast<std::size_t>(filter) * scales_per_filter_];
+  const bool one_scale =
+      group_size == kWholeFilter || channel / group_size == (channel + present - 1) / group_size;
+  if (one_scale && plane.negative_scales.empty()) {
+    addLookUp(codes, scales_from[scaleIndex(channel, tap, channels_, group_size)], table_offset, count);
+    return;
+  }
+  int scales[4] = {0, 0, 0, 0};
+  for (int i = 0; i < present; ++i) {
+    const int index = scaleIndex(channel + i, tap, channels_, group_size);
+    const bool negative = codes[i] < 0 && !plane.negative_scales.empty();
+    scales[i] = negative
+                    ? plane.negative_scales[static_cast<std::size_t>(filter) * scales_per_filter_ + index]
+                    : scales_from[index];
+  }
+  collectMixedGroup(codes, scales, table_offset, count);
+}
+
+// The look-ups of a filter in one list, in look_ups_; returns their number.
+std::size_t Packer::collect(int filter, int block, int kernel_row) {
+  const Window& window = task_.window;
+  const int first_group = block * layout_.groups_per_block;
+  const int end_group = std::min(layout_.groups, first_group + layout_.groups_per_block);
+  std::size_t count = 0;
+  for (int s = 0; s < window.kernel_w; ++s) {
+    const int column = s * window.dilation_w;
+    const int vector =
+        column % window.stride_w * (layout_.tile_width + layout_.halo) + column / window.stride_w;
+    for (const TernaryPlane& plane : weights_.planes) {
+      for (int group = first_group; group < end_group; ++group) {
+        const int table = (group - first_group) * layout_.entries * layout_.entry_vectors;
+        collectGroup(plane, filter, kernel_row * window.kernel_w + s, group,
+                     static_cast<std::uint32_t>(table + vector) * 16, count);
+      }
+    }
+  }
+  return count;
+}
+
+// The look-ups with those of one scale together (a counting sort).
+std::span<const LookUp> Packer::gatherScales(std::size_t count) {
+  const auto smaller = [](const LookUp& a, const LookUp& b) { return a.scale < b.scale; };
+  if (std::is_sorted(look_ups_, look_ups_ + count, smaller)) return {look_ups_, count};
+  std::size_t begin[256] = {};
+  for (std::size_t i = 0; i < count; ++i) ++begin[look_ups_[i].scale];
+  std::size_t before = 0;
+  for (std::size_t& at : begin) before += std::exchange(at, before);
+  for (std::size_t i = 0; i < count; ++i) sorted_[begin[look_ups_[i].scale]++] = look_ups_[i];
+  return {sorted_, count};
+}
+
+void Packer::writeSingles(std::span<const LookUp> look_ups) {
+  words_.put(static_cast<std::uint32_t>((look_ups.size() + 1) / 2));
+  for (std::size_t i = 0; i < look_ups.size(); i += 2) {
+    const LookUp& first = look_ups[i];
+    const bool paired = i + 1 < look_ups.size();
+    const LookUp& second = look_ups[paired ? i + 1 : i];
+    words_.put(first.offset);
+    words_.put(second.offset);
+    words_.put(scalePair(first.sign * first.scale, paired ? second.sign * second.scale : 0));
+  }
+}
+
+// Segments gather the look-ups of one scale; of 16-bit sums, as many as can be summed whatever the inputs
+// are.
+std::size_t Packer::segmentEnd(std::span<const LookUp> look_ups, std::size_t begin) const {
+  const int limit = 32767 / std::max(1, task_.input_max);
+  int positive = 0, negative = 0;
+  std::size_t end = begin;
+  for (; end < look_ups.size(); ++end) {
+    if (look_ups[end].scale != look_ups[begin].scale) break;
+    positive += look_ups[end].positive;
+    negative += look_ups[end].negative;
+    if (!bytes_ && (positive > limit || negative > limit)) break;
+  }
+  return end;
+}
+
+void Packer::addItems16(std::span<const LookUp> look_ups, std::uint32_t filter) {
+  for (std::size_t begin = 0, end; begin < look_ups.size(); begin = end) {
+    end = segmentEnd(look_ups, begin);
+    const std::span<const LookUp> segment = look_ups.subspan(begin, end - begin);
+    const auto added = static_cast<std::size_t>(
+        std::count_if(segment.begin(), segment.end(), [](const LookUp& l) { return l.sign > 0; }));
+    runs_.begin(filter << 16 | segment[0].scale, added, segment.size() - added);
+    for (const int wanted : {1, -1}) {
+      for (const LookUp& look_up : segment) {
+        if (look_up.sign == wanted) runs_.put(look_up.offset);
+      }
+    }
+  }
+}
+
+// Fills chunk after chunk, each time with the look-ups of most codes that fit.
+bool Packer::cutIntoChunks(std::span<const LookUp> look_ups) {
+  const int limit = kChunkLimit / task_.input_max;
+  const auto codes_of = [](const LookUp& look_up) { return look_up.positive + look_up.negative; };
+  std::size_t left[5] = {}, next[5] = {};
+  for (const LookUp& look_up : look_ups) ++left[codes_of(look_up)];
+  if (!chunk_offsets_.reserve(look_ups.size())) return false;
+  for (std::size_t remaining = look_ups.size(); remaining > 0;) {
+    const auto begin = static_cast<std::uint32_t>(chunk_offsets_.count());
+    int room = limit;
+    for (int codes = 4; codes > 0; --codes) {
+      for (std::size_t& at = next[codes]; left[codes] > 0 && room >= codes; ++at) {
+        if (codes_of(look_ups[at]) != codes) continue;
+        chunk_offsets_.put(look_ups[at].offset);
+        --left[codes];
+        room -= codes;
+      }
+    }
+    const auto count = static_cast<std::uint16_t>(chunk_offsets_.count() - begin);
+    if (!chunks_.reserve(1)) return false;
+    chunks_.put({begin, count, look_ups[0].scale});
+    remaining -= count;
+  }
+  return true;
+}
+
+bool Packer::addItems8(std::span<const LookUp> look_ups, std::uint32_t filter) {
+  chunks_.clear();
+  chunk_offsets_.clear();
+  for (std::size_t begin = 0, end; begin < look_ups.size(); begin = end) {
+    end = segmentEnd(look_ups, begin);
+    if (!cutIntoChunks(look_ups.subspan(begin, end - begin))) return false;
+  }
+  // Chunks of like numbers make pairs.
+  std::sort(chunks_.data(), chunks_.data() + chunks_.count(), [](const Chunk& a, const Chunk& b) {
+    return a.count != b.count ? a.count > b.count : a.begin < b.begin;
+  });
+  if (!runs_.reserve(chunks_.count(), chunk_offsets_.count())) return false;
+  const auto put = [&](const Chunk& chunk) {
+    for (std::uint32_t i = 0; i < chunk.count; ++i) runs_.put(chunk_offsets_[chunk.begin + i]);
+  };
+  for (std::size_t i = 0; i < chunks_.count(); i += 2) {
+    const Chunk& first = chunks_[i];
+    const bool paired = i + 1 < chunks_.count();
+    const std::uint32_t second_scale = paired ? chunks_[i + 1].scale : 0;
+    runs_.begin(filter << 16 | second_scale << 8 | first.scale, first.count,
+                paired ? chunks_[i + 1].count : 0);
+    put(first);
+    if (paired) put(chunks_[i + 1]);
+  }
+  return true;
+}
+
+// The inner loops need about 4 operations for a single, 2 for an entry of a segment and 8 more for a segment.
+// A few filters of the first list show how long segments are.
+SumMode Packer::chooseMode() {
+  if (bytes_) return SumMode::kRuns;
+  std::size_t look_ups = 0, segments = 0;
+  for (int filter = 0; filter < std::min(16, task_.filtersPerGroup()); ++filter) {
+    const std::span<const LookUp> gathered = gatherScales(collect(filter, 0, 0));
+    look_ups += gathered.size();
+    for (std::size_t at = 0; at < gathered.size(); at = segmentEnd(gathered, at)) ++segments;
+  }
+  return segments * 8 > look_ups * 2 ? SumMode::kSingles : SumMode::kRuns;
+}
+
+// Appends the list of `filters` filters from first_filter on.
+bool Packer::packList(SumMode mode, int first_filter, int filters, int block, int kernel_row) {
+  runs_.clear();
+  for (int i = 0; i < filters; ++i) {
+    const int filter = first_filter + i;
+    const std::size_t count = collect(filter, block, kernel_row);
+    if (mode == SumMode::kSingles) {
+      if (!words_.reserve(2 * count + 4)) return false;
+      writeSingles({look_ups_, count});
+      continue;
+    }
+    const std::span<const LookUp> look_ups = gatherScales(count);
+    if (bytes_) {
+      // What the table's sums have too much because -x is input_max - x.
+      std::uint32_t constant = 0;
+      for (const LookUp& l : look_ups) {
+        constant -= std::uint32_t{l.scale} * l.negative * static_cast<std::uint32_t>(task_.input_max);
+      }
+      words_[1 + static_cast<std::size_t>(filter)] += constant;
+      if (!addItems8(look_ups, static_cast<std::uint32_t>(i))) return false;
+    } else {
+      if (!runs_.reserve(count, count)) return false;
+      addItems16(look_ups, static_cast<std::uint32_t>(i));
+    }
+  }
+  return mode == SumMode::kSingles || runs_.write(words_);
+}
+
+AlignedBuffer Packer::pack(SumMode mode) {
+  const std::size_t lists = sumListIndex(layout_, task_, task_.groups, 0, 0, 0);
+  const std::size_t look_ups = task_.out.channels * static_cast<std::size_t>(task_.taps()) * layout_.groups;
+  const std::size_t likely = mode == SumMode::kSingles ? look_ups * 3 / 2 : look_ups;
+  if (!words_.reserve(lists + likely * weights_.planes.size() + task_.out.channels)) return {};
+  for (std::size_t i = 0; i < lists; ++i) words_.put(0);
+  words_[0] = static_cast<std::uint32_t>(mode);
+  for (int group = 0; group < task_.groups; ++group) {
+    for (int block = 0; block < layout_.blocks; ++block) {
+      for (int r = 0; r < task_.window.kernel_h; ++r) {
+        for (int slice = 0; slice < layout_.slices; ++slice) {
+          words_[sumListIndex(layout_, task_, group, block, r, slice)] =
+              static_cast<std::uint32_t>(words_.count());
+          const int first = slice * layout_.slice_filters;
+          const int filters = std::min(layout_.slice_filters, task_.filtersPerGroup() - first);
+          if (!packList(mode, group * task_.filtersPerGroup() + first, filters, block, r)) return {};
+        }
+      }
+    }
+  }
+  if (!words_.reserve(kReadAhead)) return {};
+  for (std::size_t i = 0; i < kReadAhead; ++i) words_.put(0);
+  return words_.take();
+}
+
+int levelsOf(const std::uint8_t* scales, int count, bool (&seen)[256]) {
+  int levels = 0;
+  for (int i = 0; i < count; ++i) levels += scales[i] != 0 && !std::exchange(seen[scales[i]], true);
+  return levels;
+}
+
+}  // namespace
+
+// The first filter speaks for all.
+bool scalesAreShared(const ConvTask& task, const TernaryWeights& weights, const SumKind& kind) {
+  constexpr int kFewest = 4;  // look-ups of a scale in a list
+  if (weights.group_size == kWholeFilter || weights.group_size >= kFewest * kind.depth) return true;
+  if (kind.depth == 3) return false;  // 3 channels would often have two scales
+  const int channels = task.channelsPerGroup();
+  bool seen[256] = {};
+  int levels = 0;
+  for (const TernaryPlane& plane : weights.planes) {
+    const int count = scalesPerFilter(channels, task.taps(), weights.group_size);
+    levels += levelsOf(plane.scales.data(), count, seen);
+    if (!plane.negative_scales.empty()) levels += levelsOf(plane.negative_scales.data(), count, seen);
+  }
+  const int listed = std::min(channels, kChannelUnit) * task.window.kernel_w;
+  return static_cast<std::int64_t>(weights.planes.size()) * listed >= std::int64_t{kFewest} * 4 * levels;
+}
+
+AlignedBuffer packSums(const ConvTask& task, const TernaryWeights& weights, const SumKind& kind) {
+  const SumLayout layout = sumLayout(task, kind);
+  // Four codes have at most four scales.
+  const std::size_t most = weights.planes.size() * 4 * task.window.kernel_w * layout.groups_per_block;
+  AlignedBuffer room(2 * most * sizeof(LookUp));
+  if (!room.data()) return {};
+  Packer packer(task, weights, kind, layout, {reinterpret_cast<LookUp*>(room.data()), 2 * most});
+  return packer.pack(packer.chooseMode());
+}
+
+}  // namespace trefoil
