@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page bench bench-kernels lint format clean \
+.PHONY: help demo test wasm npm page bench bench-growth bench-kernels lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-node26 \
         test-native test-asan test-wasm test-node test-browser
 
@@ -18,6 +18,7 @@ help:
 	@echo 'make wasm      the WebAssembly modules        make npm   the npm package (npm/dist)'
 	@echo 'make page      the demo page (web/dist)       make lint  style and static checks'
 	@echo 'make bench     comparison with other runtimes make bench-kernels  single kernels'
+	@echo 'make bench-growth  milliseconds against image size, width, depth, batch and group size'
 	@echo 'make format    fix the style'
 	@echo 'make clean     remove what was built; .toolchain/ and node_modules/ stay'
 
@@ -67,6 +68,10 @@ test-browser: page setup-browser
 # Against onnxruntime-web, LiteRT.js and tfjs: tests/bench/peers/README.md. The first run makes the models.
 bench: npm setup-browser setup-node26
 	node tests/bench/peers/compare.mjs $(ARGS)
+
+# Cost against image size, width, depth, batch and group size: tests/bench/growth/growth.md.
+bench-growth: npm setup-node26
+	$(node26) tests/bench/growth/growth.mjs $(ARGS)
 
 # --no-liftoff: V8's baseline compiler is not what is to be timed. make bench-kernels ARGS='3x3 500' narrows it down.
 bench-kernels: setup-wasm

@@ -60,13 +60,13 @@ class Builder {
 const windows = (side, kernel, stride, pad) => Math.floor((side + 2 * pad - kernel) / stride) + 1;
 const relu = { activation: 'relu' };
 
-function resnet(blocks, block, classes = 1000) {
-  const net = new Builder([3, 224, 224]);
-  let x = net.maxPool(net.conv('input', 64, 7, { stride: 2, pad: 3, ...relu }), 3, 2, 1);
+function resnet(blocks, block, { size = 224, width = 64 } = {}) {
+  const net = new Builder([3, size, size]);
+  let x = net.maxPool(net.conv('input', width, 7, { stride: 2, pad: 3, ...relu }), 3, 2, 1);
   blocks.forEach((count, stage) => {
-    for (let i = 0; i < count; ++i) x = block(net, x, 64 << stage, stage > 0 && i === 0 ? 2 : 1);
+    for (let i = 0; i < count; ++i) x = block(net, x, width << stage, stage > 0 && i === 0 ? 2 : 1);
   });
-  net.dense(net.flatten(net.average(x)), classes);
+  net.dense(net.flatten(net.average(x)), 1000);
   return net;
 }
 
@@ -150,9 +150,22 @@ function tiny() {
   return net;
 }
 
+/** ResNet-18, 34, 50, 101 or 152, for pictures of size x size and with `width` channels in the first stage. */
+export function resnetOfDepth(depth, options) {
+  const deep = depth >= 50;
+  const blocks = {
+    18: [2, 2, 2, 2],
+    34: [3, 4, 6, 3],
+    50: [3, 4, 6, 3],
+    101: [3, 4, 23, 3],
+    152: [3, 8, 36, 3],
+  }[depth];
+  return resnet(blocks, deep ? bottleneck : basicBlock, options);
+}
+
 export const networks = {
-  resnet50: () => resnet([3, 4, 6, 3], bottleneck),
-  resnet18: () => resnet([2, 2, 2, 2], basicBlock),
+  resnet50: () => resnetOfDepth(50),
+  resnet18: () => resnetOfDepth(18),
   alexnet,
   squeezenet,
   mobilenet,
