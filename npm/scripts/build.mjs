@@ -1,7 +1,8 @@
 // Builds the package: dist/ from src/ and from the WebAssembly modules that CMake made.
 //   usage: node scripts/build.mjs [FOLDER with trefoil-runtime.mjs, .wasm, ...; default ../build/wasm/bindings]
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative, resolve } from 'node:path';
@@ -71,7 +72,14 @@ const common = {
   metafile: true,
   logLevel: 'warning',
   legalComments: 'none',
-  define: { TREFOIL_VERSION: JSON.stringify(version) },
+  define: {
+    TREFOIL_VERSION: JSON.stringify(version),
+    // Known once the modules have been taken over, which is before the first build.
+    get TREFOIL_QUANTIZER() {
+      const bytes = readFileSync(join(wasm, 'trefoil-quantizer.wasm'));
+      return JSON.stringify(createHash('sha256').update(bytes).digest('hex').slice(0, 16));
+    },
+  },
 };
 
 function buildBrowser() {

@@ -22,13 +22,15 @@ export type Calls<Host> = {
 
 export interface Link<Host> {
   readonly inWorker: boolean;
+  /** Whether it was closed, or its worker failed: it answers no more. */
+  readonly ended: boolean;
   /** Settles with the host's answer, with the signal's reason, or with what ended the link. */
   call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T>;
   /** Ends all calls under way with DISPOSED. */
   close(): void;
 }
 
-const disposed = () => new TrefoilError('DISPOSED', 'the model has been disposed of', {});
+export const disposed = () => new TrefoilError('DISPOSED', 'the model has been disposed of', {});
 
 /** Calls that have not been answered yet, so that all of them can be ended. */
 class Pending {
@@ -37,6 +39,10 @@ class Pending {
 
   get count(): number {
     return this.#rejecters.size;
+  }
+
+  get over(): boolean {
+    return this.#over !== undefined;
   }
 
   end(reason: () => unknown): void {
@@ -83,6 +89,10 @@ export class LocalLink<Host extends { close(): void }> implements Link<Host> {
     this.#host = host;
   }
 
+  get ended(): boolean {
+    return this.#pending.over;
+  }
+
   call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {
     return this.#pending.run(
       () => use(this.#host as unknown as Calls<Host>),
@@ -113,6 +123,10 @@ export class WorkerLink<Host> implements Link<Host> {
       worker.terminate();
     });
     worker.keepAlive(false);
+  }
+
+  get ended(): boolean {
+    return this.#pending.over;
   }
 
   call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {

@@ -1,7 +1,25 @@
-import type { ClassifyOptions, ImageInput, Prediction, Preprocess, Shape, TaskOptions } from './types.js';
+import type {
+  ClassifyOptions,
+  ImageInput,
+  ModelCache,
+  Prediction,
+  Preprocess,
+  Shape,
+  TaskOptions,
+} from './types.js';
 
 /** Options of {@link loadModel}. */
 export interface LoadOptions extends TaskOptions {
+  /**
+   * So many workers that share the calls: several pictures at a time, without cross-origin isolation. Each has its own copy
+   * of the model.
+   */
+  workers?: number;
+  /**
+   * Keeps a model that comes from a web address: with `true` in the Cache API, or in memory where there is none or its quota
+   * is full. A kept model is used without asking the server again, so give a new model a new address. Default false.
+   */
+  cache?: boolean | ModelCache;
   /** Forces kernels by name: operation (or "*") to variant. For tests and measurements; the answers are the same. */
   variants?: Readonly<Record<string, string>>;
 }
@@ -43,6 +61,8 @@ export interface ModelInfo {
   threads: number;
   /** Whether the model runs in a worker. */
   worker: boolean;
+  /** How many workers share the calls; 0 on the caller's own thread. */
+  workers: number;
   /** How it was quantized. */
   recipe: Record<string, unknown>;
   /** From what it was made. */

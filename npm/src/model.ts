@@ -4,6 +4,7 @@ import { Reporter, abortable } from './abort.js';
 import { checkNotHtml, readBytes } from './bytes.js';
 import { Classifier } from './classifier.js';
 import type { RuntimeInfo } from './engine.js';
+import { TrefoilError } from './errors.js';
 import type { Calls, Link } from './link.js';
 import type {
   LayerInfo,
@@ -17,12 +18,16 @@ import type {
   RunOptions,
 } from './model-types.js';
 import { openLink } from './open-link.js';
-import { badOption, checkCallback, checkKeys, checkSignal } from './options.js';
+import { badOption, checkCallback, checkInteger, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
-import { profileModel } from './profile.js';
 import type { RuntimeHost } from './runtime-host.js';
 import type { ImageInput, ModelSource } from './types.js';
 import { compileWasm } from './wasm.js';
+
+const known = ['wasm', 'worker', 'workers', 'cache', 'signal', 'onProgress', 'variants'];
+const maxWorkers = 64;
+/** What a kept file may suffer from and a fresh one not: damage, or an older version of this package. */
+const replaced: readonly string[] = ['BAD_MODEL', 'MODEL_VERSION'];
 
 class TernaryModel extends Classifier<RuntimeHost> implements Model {
   readonly info: ModelInfo;
@@ -62,6 +67,7 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
+    const { profileModel } = await import('./profile.js');
     return profileModel(options, (signal, use) => this.withHost(signal, use));
   }
 
@@ -89,7 +95,7 @@ function usedVariants(layers: readonly LayerInfo[]): Record<string, string[]> {
   return used;
 }
 
-function infoOf(info: RuntimeInfo, fileBytes: number, worker: boolean): ModelInfo {
+function infoOf(info: RuntimeInfo, fileBytes: number, workers: number): ModelInfo {
   return {
     name: info.name,
     labels: info.labels,
@@ -101,7 +107,8 @@ function infoOf(info: RuntimeInfo, fileBytes: number, worker: boolean): ModelInf
     fileBytes,
     memoryBytes: info.memoryBytes,
     threads: 1,
-    worker,
+    worker: workers > 0,
+    workers,
     recipe: parseObject(info.recipe),
     provenance: parseObject(info.provenance),
   };
@@ -119,6 +126,50 @@ function variantPairs(variants: unknown): string[] {
   return pairs as string[];
 }
 
+/** Addresses of the web are worth caching; files and what was given as bytes are there already. */
+function webAddress(source: ModelSource): string | undefined {
+  if (source instanceof Request) return source.method === 'GET' ? source.url : undefined;
+  if (typeof source !== 'string' && !(source instanceof URL)) return undefined;
+  const base = (globalThis as { location?: { href: string } }).location?.href;
+  const url = URL.canParse(source, base) ? new URL(source, base) : undefined;
+  return url?.protocol === 'http:' || url?.protocol === 'https:' ? url.href : undefined;
+}
+
+type Open = { link: Link<RuntimeHost>; value: RuntimeInfo; workers: number };
+
+/** One host, or a pool of them: the others follow where the first has found that workers can be had. */
+async function openHosts(
+  options: LoadOptions,
+  load: (link: Link<RuntimeHost>) => Promise<RuntimeInfo>,
+): Promise<Open> {
+  const wanted = options.workers === undefined ? 1 : checkInteger(options.workers, 'workers', 1, maxWorkers);
+  if (options.workers !== undefined && options.worker === false) {
+    throw badOption('workers', 'workers needs workers: leave out worker: false');
+  }
+  const choice = {
+    worker: options.worker,
+    byDefault: inWorkerByDefault || options.workers !== undefined,
+    start: startRuntimeWorker,
+    local: async () => new (await import('./runtime-host.js')).RuntimeHost(),
+  };
+  const first = await openLink<RuntimeHost, RuntimeInfo>(choice, load);
+  if (!first.link.inWorker) return { ...first, workers: 0 };
+  if (wanted === 1) return { ...first, workers: 1 };
+  const more = await Promise.allSettled(
+    Array.from({ length: wanted - 1 }, () =>
+      openLink<RuntimeHost, RuntimeInfo>({ ...choice, worker: true }, load),
+    ),
+  );
+  const links = [first, ...more.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
+  const failed = more.find((result) => result.status === 'rejected');
+  if (failed) {
+    for (const { link } of links) link.close();
+    throw failed.reason;
+  }
+  const { PoolLink } = await import('./pool-link.js');
+  return { link: new PoolLink(links.map(({ link }) => link)), value: first.value, workers: wanted };
+}
+
 /**
  * Loads a `.trefoil` model.
  *
@@ -126,40 +177,53 @@ function variantPairs(variants: unknown): string[] {
  * others; the signal's reason.
  */
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
-  checkKeys(options, ['wasm', 'worker', 'signal', 'onProgress', 'variants'], 'loadModel');
+  checkKeys(options, known, 'loadModel');
   const signal = checkSignal(options.signal);
   const variants = variantPairs(options.variants);
+  const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
+  const address = store && webAddress(source);
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
   reporter.report({ phase: 'load', fraction: 0 });
 
   // The .wasm comes while the model does. Its failure is heard below, after the model's.
   const compiling = compileWasm(options.wasm, new URL('./trefoil-runtime.wasm', import.meta.url));
   compiling.catch(() => undefined);
-  const bytes = await readBytes(source, 'the model', {
-    signal,
-    onBytes: (loaded, total) =>
-      reporter.report({
-        phase: 'load',
-        fraction: total ? (0.9 * loaded) / total : 0,
-        loaded,
-        ...(total ? { total } : {}),
-      }),
-  });
-  checkNotHtml(bytes, source, 'BAD_MODEL');
-  const wasm = await abortable(compiling, signal);
-  reporter.report({ phase: 'prepare', fraction: 0.9 });
-
-  const fileBytes = bytes.byteLength;
-  const { link, value } = await openLink<RuntimeHost, RuntimeInfo>(
-    {
-      worker: options.worker,
-      byDefault: inWorkerByDefault,
-      start: startRuntimeWorker,
-      local: async () => new (await import('./runtime-host.js')).RuntimeHost(),
-    },
-    (opening) => opening.call((host) => host.load(wasm, bytes, variants), signal),
-  );
-  const model = new TernaryModel(link, infoOf(value, fileBytes, link.inWorker));
+  const read = () =>
+    readBytes(source, 'the model', {
+      signal,
+      onBytes: (loaded, total) =>
+        reporter.report({
+          phase: 'load',
+          fraction: total ? (0.9 * loaded) / total : 0,
+          loaded,
+          ...(total ? { total } : {}),
+        }),
+    });
+  const open = async (bytes: Uint8Array) => {
+    checkNotHtml(bytes, source, 'BAD_MODEL');
+    const wasm = await abortable(compiling, signal);
+    reporter.report({ phase: 'prepare', fraction: 0.9 });
+    const opened = await openHosts(options, (link) =>
+      link.call((host) => host.load(wasm, bytes, variants), signal),
+    );
+    return { ...opened, fileBytes: bytes.byteLength };
+  };
+  const fresh = async () => {
+    const bytes = await read();
+    const opened = await open(bytes);
+    // Only what has proved to be a model is kept.
+    if (address) await store.set(address, bytes);
+    return opened;
+  };
+  const kept = address ? await store.get(address) : undefined;
+  const { link, value, fileBytes, workers } = await (kept
+    ? open(kept).catch(async (error: unknown) => {
+        if (!(error instanceof TrefoilError) || !replaced.includes(error.code)) throw error;
+        await store!.drop(address!);
+        return fresh();
+      })
+    : fresh());
+  const model = new TernaryModel(link, infoOf(value, fileBytes, workers));
   try {
     reporter.report({ phase: 'prepare', fraction: 1 });
   } catch (error) {

@@ -2,6 +2,7 @@ import type { LayerValues, RunOptions } from './model-types.js';
 import type {
   ClassifyOptions,
   ImageInput,
+  ModelCache,
   Prediction,
   Preprocess,
   PreprocessOptions,
@@ -59,6 +60,11 @@ export interface QuantizeOptions extends TaskOptions {
   percentile?: number;
   /** Matches each filter's mean and deviation to the float network's. Default true. */
   affineCorrection?: boolean;
+  /**
+   * Keeps the result, as {@link LoadOptions.cache} does: the same network, recipe, labels and pictures then give it without
+   * the work. Default false.
+   */
+  cache?: boolean | ModelCache;
 }
 
 /** Figures of one layer, or of the whole network. */

@@ -14,11 +14,15 @@ import type { HostProgress } from './quantizer-host.js';
 import { recipeOf } from './recipe.js';
 import type { ImageInput, ModelSource } from './types.js';
 
+export { modelCache } from './model-cache.js';
 export { loadFloatModel } from './float-model.js';
 export { TrefoilError, type ErrorCode, type ErrorDetails } from './errors.js';
 export type * from './quantize-types.js';
 export type { RunOptions } from './model-types.js';
 export type * from './types.js';
+
+/** Of the quantizer's module: another one may write other bytes. */
+declare const TREFOIL_QUANTIZER: string;
 
 const known = [
   'calibration',
@@ -35,6 +39,7 @@ const known = [
   'clip',
   'percentile',
   'affineCorrection',
+  'cache',
   'wasm',
   'worker',
   'signal',
@@ -62,15 +67,19 @@ function checkCalibration(images: unknown): Iterable<ImageInput> | AsyncIterable
 async function addImages(
   network: OpenNetwork,
   images: Iterable<ImageInput> | AsyncIterable<ImageInput>,
+  digest: boolean,
   reporter: Reporter,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<string[]> {
+  const hashes: string[] = [];
   const total = Array.isArray(images) ? images.length : undefined;
   let loaded = 0;
   for await (const image of images) {
     const decoded = await decode(image, signal);
     const ready = forHost(network.link, decoded);
-    await network.link.call((host) => host.addCalibrationImage(ready, network.preprocess), signal);
+    hashes.push(
+      await network.link.call((host) => host.addCalibrationImage(ready, network.preprocess, digest), signal),
+    );
     ++loaded;
     reporter.report({
       phase: 'decode',
@@ -80,6 +89,7 @@ async function addImages(
     });
   }
   if (loaded === 0) throw badOption('calibration', 'calibration has no images; 32 or more are advised');
+  return hashes;
 }
 
 /** Layers and figures have the names of JavaScript here, and of C++ in the module's report. */
@@ -94,10 +104,10 @@ async function run(
   network: OpenNetwork,
   recipe: Recipe,
   labels: string[],
+  hash: string,
   reporter: Reporter,
   signal: AbortSignal | undefined,
 ): Promise<Quantized> {
-  const hash = await hashOf(network.bytes);
   let failure: { error: unknown } | undefined;
   const progress: HostProgress = (phase, fraction, layer) => {
     if (failure) return false;
@@ -137,6 +147,9 @@ export async function quantize(onnx: ModelSource, options: QuantizeOptions): Pro
   const labels = checkLabels(options.labels);
   const recipe = recipeOf(options);
   const preprocess = checkPreprocess(options.preprocess, 'quantize');
+  const store = options.cache
+    ? new (await import('./quantized-store.js')).QuantizedStore(options.cache)
+    : undefined;
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
   reporter.report({ phase: 'load', fraction: 0 });
 
@@ -155,8 +168,12 @@ export async function quantize(onnx: ModelSource, options: QuantizeOptions): Pro
   try {
     await network.link.call((host) => host.checkRecipe(recipe), signal);
     checkLabelCount(labels, network.graph.classes);
-    await addImages(network, images, reporter, signal);
-    const quantized = await run(network, recipe, labels, reporter, signal);
+    const hashes = await addImages(network, images, store !== undefined, reporter, signal);
+    const hash = await hashOf(network.bytes);
+    const parts = [TREFOIL_QUANTIZER, hash, recipe, network.preprocess, labels, hashes];
+    const kept = await store?.find(parts);
+    const quantized = kept ?? (await run(network, recipe, labels, hash, reporter, signal));
+    if (!kept) await store?.keep(parts, quantized);
     reporter.report({ phase: 'write', fraction: 1 });
     return quantized;
   } finally {

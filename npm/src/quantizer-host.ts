@@ -2,6 +2,7 @@ import createQuantizer from 'trefoil-wasm/trefoil-quantizer.mjs';
 
 import { Engine, type FloatRun, type GraphInfo, type QuantizerModule, type Recipe } from './engine.js';
 import type { Reply } from './errors.js';
+import { hashOf } from './hash.js';
 import { replying, toPixels } from './host.js';
 import type { LayerValues } from './model-types.js';
 import type { HostImage, RawImage } from './pixels.js';
@@ -48,10 +49,18 @@ export class QuantizerHost {
     );
   }
 
-  addCalibrationImage(image: HostImage, preprocess: Preprocess): Promise<Reply<number>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.addCalibrationImage(data, width, height, channels, preprocess),
-    );
+  /** With `digest`, the hash of the planes that the network will see of the picture; else an empty string. */
+  addCalibrationImage(image: HostImage, preprocess: Preprocess, digest: boolean): Promise<Reply<string>> {
+    return replying(async () => {
+      const { data, width, height, channels } = toPixels(image);
+      const added = await this.#with((module) =>
+        module.addCalibrationImage(data, width, height, channels, preprocess),
+      );
+      if ('error' in added) return added;
+      if (!digest) return { value: '' };
+      const planes = await this.#with((module) => module.planes(data, width, height, channels, preprocess));
+      return 'error' in planes ? planes : { value: await hashOf(planes.value) };
+    });
   }
 
   checkRecipe(recipe: Recipe): Promise<Reply<undefined>> {

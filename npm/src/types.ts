@@ -72,6 +72,23 @@ export interface Progress {
 /** Returning `false` cancels the work, which then fails with `ABORTED`. */
 export type OnProgress = (progress: Progress) => boolean | void;
 
+/** A place where models are kept, such as one of the Cache API. In Node, one of your own. */
+export interface ModelCache {
+  match(url: string): Promise<Global<'Response'> | undefined>;
+  put(url: string, response: Global<'Response'>): Promise<unknown>;
+  delete(url: string): Promise<boolean>;
+}
+
+/** A model that `cache: true` has kept. */
+export interface CachedModel {
+  /** Where it came from; for a quantized one, an address made of what it was made of. */
+  url: string;
+  bytes: number;
+  stored: Date;
+  /** False: it is in memory, because no other place took it, and is gone with the page. */
+  persistent: boolean;
+}
+
 /** What all tasks take. */
 export interface TaskOptions {
   /** Where the `.wasm` is; by default beside this package's JavaScript. */

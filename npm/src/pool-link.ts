@@ -1,0 +1,95 @@
+// Several workers with the same host in each: a call goes to one that is free, or waits its turn.
+import { TrefoilError, type Reply } from './errors.js';
+import { disposed, type Calls, type Link } from './link.js';
+
+interface Turn<Host> {
+  take(link: Link<Host>): void;
+  refuse(error: unknown): void;
+}
+
+const allFailed = () =>
+  new TrefoilError('NOT_AVAILABLE', 'all workers of the model have failed; load it again', { worker: true });
+
+export class PoolLink<Host> implements Link<Host> {
+  readonly inWorker = true;
+  readonly #links: Set<Link<Host>>;
+  readonly #free: Link<Host>[];
+  /** Calls that wait for a worker, in the order in which they came. */
+  readonly #turns: Turn<Host>[] = [];
+  #closed = false;
+
+  constructor(links: readonly Link<Host>[]) {
+    this.#links = new Set(links);
+    this.#free = [...links];
+  }
+
+  get size(): number {
+    return this.#links.size;
+  }
+
+  get ended(): boolean {
+    return this.#closed || this.#links.size === 0;
+  }
+
+  async call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {
+    const link = await this.#next(signal);
+    try {
+      return await link.call(use, signal);
+    } finally {
+      this.#release(link);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const link of this.#links) link.close();
+    for (const turn of this.#turns.splice(0)) turn.refuse(disposed());
+  }
+
+  #next(signal: AbortSignal | undefined): Promise<Link<Host>> {
+    if (this.#closed) return Promise.reject(disposed());
+    signal?.throwIfAborted();
+    for (let link = this.#free.shift(); link; link = this.#free.shift()) {
+      if (!link.ended) return Promise.resolve(link);
+      this.#drop(link);
+    }
+    if (this.#links.size === 0) return Promise.reject(allFailed());
+    return new Promise((resolve, reject) => {
+      const turn: Turn<Host> = {
+        take(free) {
+          signal?.removeEventListener('abort', abort);
+          resolve(free);
+        },
+        refuse(error) {
+          signal?.removeEventListener('abort', abort);
+          reject(error as Error);
+        },
+      };
+      // A call that is given up while it waits costs no worker any time.
+      const abort = () => {
+        this.#turns.splice(this.#turns.indexOf(turn), 1);
+        turn.refuse(signal?.reason);
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#turns.push(turn);
+    });
+  }
+
+  #release(link: Link<Host>): void {
+    if (this.#closed) return;
+    if (link.ended) {
+      this.#drop(link);
+      if (this.#links.size > 0) return;
+      for (const turn of this.#turns.splice(0)) turn.refuse(allFailed());
+      return;
+    }
+    const turn = this.#turns.shift();
+    if (turn) turn.take(link);
+    else this.#free.push(link);
+  }
+
+  #drop(link: Link<Host>): void {
+    this.#links.delete(link);
+    link.close();
+  }
+}
