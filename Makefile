@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page bench bench-growth bench-kernels lint format clean \
+.PHONY: help demo test wasm npm page bench bench-growth bench-kernels bench-gemm lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-node26 \
         test-native test-asan test-wasm test-node test-browser
 
@@ -77,6 +77,11 @@ bench-growth: npm setup-node26
 bench-kernels: setup-wasm
 	exec cmake --workflow --preset bench
 	node --no-liftoff build/wasm/tests/kernel_bench.js $(ARGS)
+
+# The float evaluator's matrix product beside Eigen's.
+bench-gemm: setup-wasm
+	exec cmake --workflow --preset bench
+	node --no-liftoff build/wasm/tests/gemm_bench.js $(ARGS)
 
 # --- style ----------------------------------------------------------------------------------------------------
 lint: setup-lint setup-native

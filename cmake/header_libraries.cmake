@@ -34,4 +34,6 @@ if(NOT EMSCRIPTEN)
 endif()
 if(TREFOIL_TESTS)
   trefoil_header_library(doctest PROBE doctest/doctest.h PACKAGE doctest-dev)
+  # What our own float products are checked against and compared with; nothing that ships uses it.
+  trefoil_header_library(eigen PROBE Eigen/Core PACKAGE libeigen3-dev SUFFIXES eigen3)
 endif()

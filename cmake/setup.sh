@@ -11,9 +11,9 @@ cd "$(dirname "$0")/.."
 
 declare -A debian_packages=(
   [wasm]='ca-certificates cmake ninja-build ccache libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-          doctest-dev'
+          doctest-dev libeigen3-dev'
   [native]='cmake ninja-build ccache g++ libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-            doctest-dev libsimde-dev'
+            doctest-dev libeigen3-dev libsimde-dev'
   [lint]='clang-format-19 clang-tidy-19'
   [browser]='chromium fonts-dejavu-core'
   [node26]=''
