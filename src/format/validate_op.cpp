@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <string>
 
 namespace trefoil {
@@ -70,6 +71,37 @@ Result<void> checkSameGrid(const QNode& node, const Inputs& inputs) {
   return {};
 }
 
+constexpr std::uint64_t kNotZero = 0x0101010101010101U, kNegative = 0x8080808080808080U;
+
+// Up to 8 codes as the bytes of a word, zeros behind.
+std::uint64_t codeWord(const std::int8_t* codes, std::size_t count) {
+  std::uint64_t word = 0;
+  if (count >= sizeof(word)) [[likely]] {
+    std::memcpy(&word, codes, sizeof(word));  // a load, not a call
+  } else {
+    std::memcpy(&word, codes, count);
+  }
+  return word;
+}
+
+bool allCodes(std::span<const std::int8_t> codes) {
+  std::uint64_t wrong = 0;
+  for (std::size_t i = 0; i < codes.size(); i += 8) {
+    const std::uint64_t word = codeWord(&codes[i], codes.size() - i);
+    wrong |= word ^ ((word & kNotZero) | (word & kNegative) / 128 * 255);
+  }
+  return wrong == 0;
+}
+
+// How many of some codes (-1, 0, +1) have these bits, the same in every byte of the mask.
+int countBits(const std::int8_t* codes, int count, std::uint64_t mask) {
+  int sum = 0;
+  for (; count > 0; codes += 8, count -= 8) {
+    sum += std::popcount(codeWord(codes, static_cast<std::size_t>(count)) & mask);
+  }
+  return sum;
+}
+
 Result<void> checkTernary(const TernaryWeights& ternary, std::size_t weights, int filters, int channels,
                           int taps) {
   if (ternary.planes.size() > 2)
@@ -89,25 +121,10 @@ Result<void> checkTernary(const TernaryWeights& ternary, std::size_t weights, in
         (!plane.negative_scales.empty() && plane.negative_scales.size() != scales)) {
       return bad("the plane needs " + std::to_string(scales) + " scales");
     }
-    // Without an early end, so that compilers take many codes at once.
-    bool valid = true;
-    for (const std::int8_t code : plane.codes) valid &= static_cast<std::uint8_t>(code + 1) <= 2;
-    if (!valid) return bad("a code is not -1, 0 or +1");
+    if (!allCodes(plane.codes)) return bad("a code is not -1, 0 or +1");
   }
   return {};
 }
-
-// How many of some codes (-1, 0, +1) have these bits, the same in every byte of the mask.
-int countBits(const std::int8_t* codes, int count, std::uint64_t mask) {
-  int sum = 0;
-  for (; count > 0; codes += 8, count -= 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, codes, static_cast<std::size_t>(std::min(count, 8)));
-    sum += std::popcount(word & mask);
-  }
-  return sum;
-}
-constexpr std::uint64_t kNotZero = 0x0101010101010101U, kNegative = 0x8080808080808080U;
 
 // Sum of |weight| of one filter, over both planes by themselves (what a kernel may add up in any order). Not
 // inlined: WebAssembly engines optimize functions that are called often, not long loops.
