@@ -7,6 +7,7 @@
 #include "format/packed_model.h"
 #include "runtime/profile.h"
 #include "runtime/session.h"
+#include "runtime/tuner.h"
 #include "values.h"
 
 using emscripten::val;
@@ -15,6 +16,8 @@ namespace trefoil::bindings {
 namespace {
 
 std::unique_ptr<Session> session;
+KernelChoices known_kernels;  // that the session was loaded with
+std::unique_ptr<Tuner> tuner;
 
 Error noModel() { return makeError(ErrorCode::kBadOption, "no model is loaded"); }
 
@@ -46,24 +49,36 @@ val infoOut(const Session& loaded) {
   return info;
 }
 
-// variants: operation and variant name in turn, one pair after the other.
-val load(const val& file, const val& variants) {
+// A list of names and values in turn.
+std::map<std::string, std::string> pairsIn(const val& list) {
+  std::map<std::string, std::string> pairs;
+  const auto names = emscripten::vecFromJSArray<std::string>(list);
+  for (std::size_t i = 0; i + 1 < names.size(); i += 2) pairs[names[i]] = names[i + 1];
+  return pairs;
+}
+
+void unload() {
+  tuner.reset();
   session.reset();
+}
+
+// variants: operation and variant name in turn, one pair after the other. kernels: the same for kinds of
+// convolutions, as tune() found them at another time.
+val load(const val& file, const val& variants, const val& kernels) {
+  unload();
   auto bytes = copyIn(file);
   if (!bytes) return failure(bytes.error());
   auto model = readPackedModel(bytes->bytes());
   if (!model) return failure(model.error());
 
   SessionOptions options;
-  const auto names = emscripten::vecFromJSArray<std::string>(variants);
-  for (std::size_t i = 0; i + 1 < names.size(); i += 2) options.variants[names[i]] = names[i + 1];
+  options.variants = pairsIn(variants);
+  options.kernels = known_kernels = pairsIn(kernels);
   auto created = Session::create(std::move(model).value(), options);
   if (!created) return failure(created.error());
   session = std::move(created).value();
   return success(infoOut(*session));
 }
-
-void unload() { session.reset(); }
 
 // The network's input as it sees it: planes of bytes, in channels, rows, columns.
 val planes(const val& pixels, int width, int height, int channels) {
@@ -129,6 +144,39 @@ val profile(int runs, bool layers) {
   return success(fields);
 }
 
+// Begins to time kernels. Returns how many kinds of convolutions there are to choose for, beside those known.
+val startTuning(double budget) {
+  if (!session) return failure(noModel());
+  std::vector<TunableConv> convs = session->tunable();
+  std::erase_if(convs, [](const TunableConv& conv) {
+    const auto known = known_kernels.find(conv.kind.key());
+    return known != known_kernels.end() &&
+           std::find(conv.candidates.begin(), conv.candidates.end(), known->second) != conv.candidates.end();
+  });
+  const std::size_t count = convs.size();
+  tuner = std::make_unique<Tuner>(std::move(convs), budget, emscripten_get_now);
+  tuner->warmUp();
+  return success(count);
+}
+
+// Goes on for some milliseconds: { done, kernels, milliseconds, leftOut }.
+val tune(double milliseconds) {
+  if (!tuner) return failure(noModel());
+  auto fields = val::object();
+  const bool more = tuner->work(milliseconds);
+  auto kernels = val::array();
+  for (const auto& [kind, name] : tuner->choices()) {
+    kernels.call<void>("push", kind);
+    kernels.call<void>("push", name);
+  }
+  fields.set("done", !more);
+  fields.set("kernels", kernels);
+  fields.set("milliseconds", tuner->spent());
+  fields.set("leftOut", tuner->leftOut());
+  if (!more) tuner.reset();
+  return success(fields);
+}
+
 // Loads of 16 bytes, each with an addition, in a nanosecond.
 double loadRate(double milliseconds) { return measureLoadRate(milliseconds, emscripten_get_now); }
 
@@ -138,6 +186,8 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("load", &load);
   emscripten::function("unload", &unload);
   emscripten::function("loadRate", &loadRate);
+  emscripten::function("startTuning", &startTuning);
+  emscripten::function("tune", &tune);
   emscripten::function("planes", &planes);
   emscripten::function("profile", &profile);
   emscripten::function("run", &run);

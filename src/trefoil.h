@@ -62,7 +62,8 @@
 //   format/quant_model.h                QuantModel: the integer program itself; validateModel()
 //   runtime/session.h   Session         a model made ready to run; run(), topK(), layers(), memoryBytes()
 //                       variantNames()  kernels that exist, by operation
-//   runtime/profile.h   profileRuns()   where the time goes, with the caller's clock
+//   runtime/tuner.h     Tuner           finds the fastest kernels on this machine, for
+//   SessionOptions::kernels runtime/profile.h   profileRuns()   where the time goes, with the caller's clock
 //   onnx/onnx_reader.h  readOnnx()      ONNX bytes -> Graph. Safe for untrusted input.
 //   graph/graph.h       Graph: the float network; validateGraph(), countMacs()
 //   graph/float_eval.h  evaluate()      one image through the float network
@@ -86,3 +87,4 @@
 #include "quantize/recipe.h"
 #include "runtime/profile.h"
 #include "runtime/session.h"
+#include "runtime/tuner.h"

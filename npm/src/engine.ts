@@ -44,8 +44,16 @@ export interface RuntimeProfile {
   layers: Float64Array<ArrayBuffer>;
 }
 
+export interface RuntimeTuning {
+  done: boolean;
+  /** A kind of convolution and its kernel in turn. */
+  kernels: string[];
+  milliseconds: number;
+  leftOut: number;
+}
+
 export interface RuntimeModule {
-  load(file: Uint8Array, variants: string[]): ModuleReply<RuntimeInfo>;
+  load(file: Uint8Array, variants: string[], kernels: string[]): ModuleReply<RuntimeInfo>;
   unload(): void;
   planes(
     pixels: Uint8Array,
@@ -69,6 +77,8 @@ export interface RuntimeModule {
   runPlanes(planes: Uint8Array, topK: number): ModuleReply<RuntimeRun>;
   profile(runs: number, layers: boolean): ModuleReply<RuntimeProfile>;
   loadRate(milliseconds: number): number;
+  startTuning(budget: number): ModuleReply<number>;
+  tune(milliseconds: number): ModuleReply<RuntimeTuning>;
 }
 
 export interface GraphInfo {

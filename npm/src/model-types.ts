@@ -1,5 +1,6 @@
 import type {
   ClassifyOptions,
+  Global,
   ImageInput,
   ModelCache,
   Prediction,
@@ -22,6 +23,35 @@ export interface LoadOptions extends TaskOptions {
   cache?: boolean | ModelCache;
   /** Forces kernels by name: operation (or "*") to variant. For tests and measurements; the answers are the same. */
   variants?: Readonly<Record<string, string>>;
+  /**
+   * Kernels that were found to be the fastest in this engine are used; and a second after a model's first answer, those that
+   * are not known yet are timed for the next time, in pauses between answers. `false` does neither. Default: in browsers'
+   * workers; elsewhere `false`, as the caller's thread would be busy with it.
+   */
+  tune?: boolean | TuneOptions;
+}
+
+/** Where {@link TuneOptions} are kept: the part of a `Cache` that is needed. */
+export interface TuningCache {
+  match(url: string): Promise<{ text(): Promise<string> } | undefined>;
+  put(url: string, response: Global<'Response'>): Promise<unknown>;
+}
+
+/** How the fastest kernels are found by timing them. They all give the same integers, so no answer changes. */
+export interface TuneOptions {
+  /** Milliseconds of computing that it may take in all. Layers beyond it are left for the next time. Default 200. */
+  budget?: number;
+  /** Where to remember the kernels; by default in the Cache API, in Node in the user's folder for caches. */
+  cache?: TuningCache;
+}
+
+/** What {@link Model.tune} found. */
+export interface Tuning {
+  /** Kernels by kind of convolution, for those that were timed now. */
+  kernels: Record<string, string>;
+  milliseconds: number;
+  /** Kinds of convolutions that the budget did not reach. */
+  leftOut: number;
 }
 
 /** One step of a ternary model. */
@@ -129,6 +159,11 @@ export interface Model {
    * BAD_OPTION, DISPOSED and others; the signal's reason.
    */
   run(planes: Uint8Array<ArrayBufferLike>, options?: RunOptions): Promise<Logits>;
+  /**
+   * Times kernels now, as the option `tune` does later, and remembers the fastest. They are used when the model is loaded
+   * the next time with that option.
+   */
+  tune(options?: TuneOptions & RunOptions): Promise<Tuning>;
   /** Times the network, on a picture of noise. */
   profile(options?: ProfileOptions): Promise<Profile>;
   /** Gives the memory and the worker back. Calls under way fail with DISPOSED; a second call does nothing. */

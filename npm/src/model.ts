@@ -1,4 +1,4 @@
-import { inWorkerByDefault, startRuntimeWorker } from '#platform/runtime-worker.js';
+import { inWorkerByDefault, startRuntimeWorker, tuneInWorkerByDefault } from '#platform/runtime-worker.js';
 
 import { Reporter, abortable } from './abort.js';
 import { checkNotHtml, readBytes } from './bytes.js';
@@ -16,32 +16,46 @@ import type {
   Profile,
   ProfileOptions,
   RunOptions,
+  TuneOptions,
+  Tuning,
 } from './model-types.js';
 import { openLink } from './open-link.js';
 import { badOption, checkCallback, checkInteger, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
 import type { RuntimeHost } from './runtime-host.js';
+import {
+  TuningStore,
+  checkTune,
+  kernelsOf,
+  pairsOf,
+  tuneAfterMilliseconds,
+  type TuneChoice,
+} from './tuning.js';
 import type { ImageInput, ModelSource } from './types.js';
 import { compileWasm } from './wasm.js';
 
-const known = ['wasm', 'worker', 'workers', 'cache', 'signal', 'onProgress', 'variants'];
+const known = ['wasm', 'worker', 'workers', 'cache', 'signal', 'onProgress', 'variants', 'tune'];
 const maxWorkers = 64;
 /** What a kept file may suffer from and a fresh one not: damage, or an older version of this package. */
 const replaced: readonly string[] = ['BAD_MODEL', 'MODEL_VERSION'];
 
 class TernaryModel extends Classifier<RuntimeHost> implements Model {
   readonly info: ModelInfo;
+  /** Wanted after the first answer, until that has come. */
+  #tuneLater: TuneChoice | undefined;
 
-  constructor(link: Link<RuntimeHost>, info: ModelInfo) {
+  constructor(link: Link<RuntimeHost>, info: ModelInfo, tuneLater: TuneChoice | undefined) {
     super(link, info.labels);
     this.info = info;
+    this.#tuneLater = tuneLater;
   }
 
   async logits(image: ImageInput, options: RunOptions = {}): Promise<Logits> {
     checkKeys(options, ['signal'], 'logits');
-    const { integers, logits } = await this.withImage(image, options.signal, (host, ready) =>
-      host.run(ready, 1),
-    );
+    const { integers, logits } = await this.withImage(image, options.signal, (host, ready) => {
+      this.#tuneSoon();
+      return host.run(ready, 1);
+    });
     return { integers, logits };
   }
 
@@ -52,6 +66,7 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     }
     // A worker would be sent the whole buffer behind a view.
     const whole = planes.byteLength < planes.buffer.byteLength ? planes.slice() : planes;
+    this.#tuneSoon();
     const { integers, logits } = await this.withHost(options.signal, (host) => host.runPlanes(whole, 1));
     return { integers, logits };
   }
@@ -71,7 +86,32 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     return profileModel(options, (signal, use) => this.withHost(signal, use));
   }
 
+  async tune(options: TuneOptions & RunOptions = {}): Promise<Tuning> {
+    return this.#tuneNow(checkTune(options, 'tune'), checkSignal(options.signal));
+  }
+
+  async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
+    const found = await this.withHost(signal, (host) => host.tune(budget));
+    const kernels = kernelsOf(found.kernels);
+    if (found.kernels.length > 0) await new TuningStore(cache).add(kernels);
+    return { kernels, milliseconds: found.milliseconds, leftOut: found.leftOut };
+  }
+
+  #tuneSoon(): void {
+    const choice = this.#tuneLater;
+    if (!choice) return;
+    this.#tuneLater = undefined;
+    // What fails here, fails because the model has been disposed of, or will show in the next answer.
+    const timer: unknown = setTimeout(
+      () => void this.#tuneNow(choice).catch(() => undefined),
+      tuneAfterMilliseconds,
+    );
+    // In Node: not worth keeping a program running.
+    (timer as { unref?: () => void }).unref?.();
+  }
+
   protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number) {
+    this.#tuneSoon();
     return host.run(image, topK);
   }
 }
@@ -170,6 +210,13 @@ async function openHosts(
   return { link: new PoolLink(links.map(({ link }) => link)), value: first.value, workers: wanted };
 }
 
+/** What was asked for, or what is usual in this platform's workers. Errors: BAD_OPTION. */
+function tuneChoice(tune: unknown): TuneChoice | undefined {
+  if (tune === undefined) return tuneInWorkerByDefault ? checkTune({}, 'tune') : undefined;
+  if (typeof tune === 'boolean') return tune ? checkTune({}, 'tune') : undefined;
+  return checkTune(tune as TuneOptions, 'loadModel: tune');
+}
+
 /**
  * Loads a `.trefoil` model.
  *
@@ -180,6 +227,9 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   checkKeys(options, known, 'loadModel');
   const signal = checkSignal(options.signal);
   const variants = variantPairs(options.variants);
+  const tuning = tuneChoice(options.tune);
+  // Read while the model comes.
+  const kernels = tuning && new TuningStore(tuning.cache).get();
   const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
   const address = store && webAddress(source);
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
@@ -202,9 +252,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const open = async (bytes: Uint8Array) => {
     checkNotHtml(bytes, source, 'BAD_MODEL');
     const wasm = await abortable(compiling, signal);
+    const tuned = pairsOf((await kernels) ?? {});
     reporter.report({ phase: 'prepare', fraction: 0.9 });
     const opened = await openHosts(options, (link) =>
-      link.call((host) => host.load(wasm, bytes, variants), signal),
+      link.call((host) => host.load(wasm, bytes, variants, tuned), signal),
     );
     return { ...opened, fileBytes: bytes.byteLength };
   };
@@ -223,7 +274,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
         return fresh();
       })
     : fresh());
-  const model = new TernaryModel(link, infoOf(value, fileBytes, workers));
+  const tuneLater = options.tune !== undefined || link.inWorker ? tuning : undefined;
+  const model = new TernaryModel(link, infoOf(value, fileBytes, workers), tuneLater);
   try {
     reporter.report({ phase: 'prepare', fraction: 1 });
   } catch (error) {

@@ -6,6 +6,7 @@ import {
   type RuntimeModule,
   type RuntimeProfile,
   type RuntimeRun,
+  type RuntimeTuning,
 } from './engine.js';
 import type { Reply } from './errors.js';
 import { replying, toPixels } from './host.js';
@@ -17,12 +18,22 @@ const spare: { wasm: WebAssembly.Module; engine: Engine<RuntimeModule> }[] = [];
 const keptSpares = 2;
 const keptBytes = 32 << 20;
 
+/** Kernels are run once, and timed after what the engine should need to compile them well. */
+const tuning = { compileMilliseconds: 500, sliceMilliseconds: 10 };
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
 /** Owns one instance of the runtime module, and the model in it. */
 export class RuntimeHost {
   #engine: Engine<RuntimeModule> | undefined;
   #wasm: WebAssembly.Module | undefined;
 
-  load(wasm: WebAssembly.Module, file: Uint8Array, variants: string[]): Promise<Reply<RuntimeInfo>> {
+  load(
+    wasm: WebAssembly.Module,
+    file: Uint8Array,
+    variants: string[],
+    kernels: string[],
+  ): Promise<Reply<RuntimeInfo>> {
     return replying(async () => {
       this.close();
       const found = spare.findIndex((item) => item.wasm === wasm);
@@ -32,7 +43,7 @@ export class RuntimeHost {
           : await Engine.create<RuntimeModule>(createRuntime, wasm);
       this.#engine = engine;
       this.#wasm = wasm;
-      return engine.call((module) => module.load(file, variants));
+      return engine.call((module) => module.load(file, variants, kernels));
     });
   }
 
@@ -60,6 +71,20 @@ export class RuntimeHost {
 
   profile(runs: number, layers: boolean): Promise<Reply<RuntimeProfile>> {
     return replying(() => this.#withModule((module) => module.profile(runs, layers)));
+  }
+
+  /** In slices, so that pictures need not wait for the end. */
+  tune(budget: number): Promise<Reply<RuntimeTuning>> {
+    return replying(async () => {
+      const started = this.#withModule((module) => module.startTuning(budget));
+      if ('error' in started) return started;
+      if (started.value > 0) await pause(tuning.compileMilliseconds);
+      for (;;) {
+        const reply = this.#withModule((module) => module.tune(tuning.sliceMilliseconds));
+        if ('error' in reply || reply.value.done) return reply;
+        await pause(0);
+      }
+    });
   }
 
   loadRate(milliseconds: number): Promise<Reply<number>> {

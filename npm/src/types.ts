@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The types that people meet. Names of the browser's and of Node's own types are looked up, not assumed, so that a
 // project may use either library of types.
-type Global<Name extends string> = typeof globalThis extends { [key in Name]: { prototype: infer T } }
+export type Global<Name extends string> = typeof globalThis extends { [key in Name]: { prototype: infer T } }
   ? T
   : never;
 

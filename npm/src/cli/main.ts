@@ -172,6 +172,11 @@ function benchCommand(signal: AbortSignal): Command {
     .argument('<model>', 'a .trefoil')
     .option('--runs <n>', 'how often to run it, after a warm-up', wholeNumber(1, 1e6), 20)
     .option('--layers', 'show where the time goes: a table of all layers')
+    .option(
+      '--tune <ms>',
+      'first find and remember the fastest kernels, in so many milliseconds',
+      wholeNumber(1, 1e6),
+    )
     .option('--threads <n>', 'threads to run it on', wholeNumber(1, 64), 1);
   addOutputFlags(command);
   return command.action((model: string, flags: BenchFlags) => bench(model, flags, signal));

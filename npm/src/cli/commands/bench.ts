@@ -11,6 +11,8 @@ export interface BenchFlags extends OutputFlags {
   runs: number;
   threads: number;
   layers?: boolean;
+  /** Milliseconds. */
+  tune?: number;
 }
 
 interface LayerRow extends LayerInfo {
@@ -76,6 +78,21 @@ function benchText(model: Model, profile: Profile, rows: readonly LayerRow[], en
   return rows.length > 0 ? [...head, '', layersText(rows, profile)].join('\n') : head.join('\n');
 }
 
+/** Times the kernels that are not known yet, for the load that follows and all later ones. */
+async function tune(path: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
+  const model = await loadModel(path, { worker: false, tune: true });
+  try {
+    const { kernels, milliseconds, leftOut } = await model.tune({ budget: flags.tune!, signal });
+    if (flags.quiet) return;
+    const rest = leftOut > 0 ? `, ${leftOut} left for the next time` : '';
+    process.stderr.write(
+      `timed the kernels of ${Object.keys(kernels).length} kinds of layers in ${milliseconds.toFixed(0)} ms${rest}\n`,
+    );
+  } finally {
+    model.dispose();
+  }
+}
+
 export async function bench(path: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
   if (isOnnx(path)) {
     throw new TrefoilError(
@@ -86,7 +103,8 @@ export async function bench(path: string, flags: BenchFlags, signal: AbortSignal
   if (flags.threads !== 1) {
     throw new TrefoilError('NOT_AVAILABLE', 'this version runs on one thread', { threads: flags.threads });
   }
-  const model = await loadModel(path, { worker: false });
+  if (flags.tune !== undefined) await tune(path, flags, signal);
+  const model = await loadModel(path, { worker: false, tune: flags.tune !== undefined });
   try {
     const profile = await model.profile({ runs: flags.runs, layers: flags.layers ?? false, signal });
     const { name, threads, layers } = model.info;

@@ -3,6 +3,8 @@ import { startNodeWorker } from './worker.js';
 
 /** A classification takes milliseconds: less than a server's user notices, and no copy to a thread. */
 export const inWorkerByDefault = false;
+/** Programs are often over before a second has passed, and nobody expects them to leave files behind. */
+export const tuneInWorkerByDefault = false;
 
 export function startRuntimeWorker(): StartedWorker {
   return startNodeWorker(new URL('./node-worker.js', import.meta.url));
