@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
 .PHONY: help demo test wasm npm page bench bench-growth bench-kernels bench-gemm lint format clean \
-        setup setup-wasm setup-native setup-lint setup-browser setup-node26 \
-        test-native test-asan test-wasm test-node test-browser
+        setup setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26 \
+        test-native test-asan test-wasm test-node test-browser test-consumers
 
 cpp_files := $(shell find src bindings tests -name '*.cpp' -o -name '*.h' 2>/dev/null)
 node26 := .toolchain/node26/node_modules/.bin/node
@@ -25,13 +25,13 @@ help:
 demo: npm
 	@npm run --silent demo
 
-test: setup lint test-native test-asan test-wasm test-node test-browser
+test: setup lint test-native test-asan test-wasm test-node test-browser test-consumers
 
 # --- set-up ---------------------------------------------------------------------------------------------------
 setup:
-	@cmake/setup.sh wasm native lint node26 browser
+	@cmake/setup.sh wasm native lint node26 browser firefox
 
-setup-wasm setup-native setup-lint setup-browser setup-node26:
+setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26:
 	@cmake/setup.sh $(@:setup-%=%)
 
 # --- builds ---------------------------------------------------------------------------------------------------
@@ -64,6 +64,10 @@ test-node: npm setup-node26
 
 test-browser: page setup-browser
 	node node_modules/vitest/vitest.mjs run --project browser
+
+# The packed package in folders of its own: bundlers, browsers, two versions of Node, TypeScript. Needs no network.
+test-consumers: npm setup-browser setup-firefox setup-node26
+	node node_modules/vitest/vitest.mjs run --project consumers
 
 # Against onnxruntime-web, LiteRT.js and tfjs: tests/bench/peers/README.md. The first run makes the models.
 bench: npm setup-browser setup-node26

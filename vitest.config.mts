@@ -12,6 +12,10 @@ export default defineConfig({
         // One Chromium at a time: two cores hardly carry more.
         test: { name: 'browser', include: ['tests/browser/**/*.test.ts'], fileParallelism: false },
       },
+      {
+        extends: true,
+        test: { name: 'consumers', include: ['tests/consumers/**/*.test.ts'], fileParallelism: false },
+      },
     ],
   },
 });

@@ -5,6 +5,7 @@
 #   native   a C++ compiler, SIMDe
 #   lint     clang-format, clang-tidy
 #   browser  Chromium
+#   firefox  Firefox, where Debian has it; its test says so where it is missing
 #   node26   a second, newer Node for the tests, under .toolchain/
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +17,7 @@ declare -A debian_packages=(
             doctest-dev libeigen3-dev libsimde-dev'
   [lint]='clang-format-19 clang-tidy-19'
   [browser]='chromium fonts-dejavu-core'
+  [firefox]=''
   [node26]=''
 )
 
@@ -41,6 +43,7 @@ for group in "$@"; do
   case $group in
     wasm) npm_ci . && cmake/setup-emscripten.sh ;;
     lint | browser) npm_ci . ;;
+    firefox) npm_ci . && { command -v firefox-esr >/dev/null || cmake/setup-debian.sh firefox-esr || true; } ;;
     node26)
       mkdir -p .toolchain/node26
       cp cmake/node26/package.json cmake/node26/package-lock.json .toolchain/node26/

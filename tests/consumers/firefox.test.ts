@@ -1,0 +1,61 @@
+// Firefox, driven over WebDriver BiDi: the same logits and the same quantized model, byte for byte, as Node.
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import puppeteer, { type Browser } from 'puppeteer-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { serve, type Served } from '../browser/serve.js';
+import { expectedAnswers, makeProject, makeSite, pack, type Answers } from './project.js';
+
+const firefox = process.env['FIREFOX'] ?? '/usr/bin/firefox-esr';
+if (!existsSync(firefox))
+  console.warn(`${firefox} is missing (cmake/setup.sh firefox): Firefox is not tested`);
+
+describe.skipIf(!existsSync(firefox))('Firefox', () => {
+  let packed: string;
+  let project: string;
+  let server: Served;
+  let browser: Browser;
+  let expected: Answers;
+
+  beforeAll(async () => {
+    packed = await mkdtemp(join(tmpdir(), 'trefoil-packed-'));
+    project = await makeProject(pack(packed));
+    expected = await expectedAnswers();
+    const site = makeSite(project, 'firefox');
+    cpSync(join(project, 'node_modules/trefoil/dist'), join(site, 'trefoil'), { recursive: true });
+    const text = readFileSync(join(project, 'answers.js'), 'utf8')
+      .replace("'trefoil'", "'/trefoil/index.js'")
+      .replace("'trefoil/quantize'", "'/trefoil/quantize.js'");
+    writeFileSync(join(site, 'answers.js'), text);
+    cpSync(join(project, 'main.js'), join(site, 'bundle.js'));
+    server = await serve(
+      { '/': `${site}/` },
+      {
+        'content-security-policy':
+          "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
+      },
+    );
+    browser = await puppeteer.launch({ browser: 'firefox', executablePath: firefox, headless: true });
+  }, 120_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    for (const folder of [packed, project]) await rm(folder, { recursive: true, force: true });
+  });
+
+  test('gives the bytes of Node, in a worker, under the strict policy', async () => {
+    const page = await browser.newPage();
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    await page.goto(`${server.origin}/`);
+    await page.waitForFunction(() => document.title === 'done', { timeout: 60_000 });
+    const answers = JSON.parse(await page.$eval('pre', (pre) => pre.textContent));
+    expect(answers).toEqual({ ...expected, worker: true, isolated: false });
+    expect(problems).toEqual([]);
+  });
+});
