@@ -10,7 +10,10 @@ import type {
   TaskOptions,
 } from './types.js';
 
-/** One scale a group, or one a group and sign. `compensated` belongs to a later version. */
+/**
+ * One scale a group; one a group and sign; or one a group, with error compensation: codes are chosen for what the layer meets
+ * on the calibration images, which takes longer and is nearer to the float network.
+ */
 export type Method = 'fgq' | 'fgq-two-sided' | 'compensated';
 
 /** Scales of a codebook: fitted to the filter, or the largest one divided by powers. */

@@ -1,6 +1,5 @@
 // From the options of quantize() to the recipe that the module takes. Ranges are the module's to check.
 import type { LayerRecipe, Recipe } from './engine.js';
-import { TrefoilError } from './errors.js';
 import { badOption, checkBoolean, checkChoice, checkInteger, checkKeys } from './options.js';
 import type { LayerOptions, LevelKind, Method, QuantizeOptions } from './quantize-types.js';
 
@@ -9,21 +8,7 @@ const levelKinds = ['fitted', 'powers-of-2', 'powers-of-sqrt-2'] as const;
 const clips = ['mse', 'max', 'percentile'] as const;
 const largestGroup = 1 << 20;
 
-function notYet(option: string, value: unknown, instead: string): TrefoilError {
-  return new TrefoilError(
-    'NOT_AVAILABLE',
-    `${option} ${String(value)} is not in this version; use ${instead}`,
-    {
-      option,
-    },
-  );
-}
-
-function checkMethod(value: unknown): Method {
-  const method = checkChoice(value, 'method', methods);
-  if (method === 'compensated') throw notYet('method', method, "'fgq' or 'fgq-two-sided'");
-  return method;
-}
+const checkMethod = (value: unknown): Method => checkChoice(value, 'method', methods);
 
 /** The module writes 0 for one scale a filter. */
 function checkGroupSize(value: unknown): number {

@@ -115,6 +115,11 @@ void multiplyBlock(int rows, int columns, int depth, const float* left, const fl
 
 void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
                  const MatrixRows& b, float* c) {
+  multiplyAdd(rows, columns, depth, a, depth, b, c, columns);
+}
+
+void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
+                 std::int64_t a_stride, const MatrixRows& b, float* c, std::int64_t c_stride) {
   const auto depth_block = static_cast<std::size_t>(std::min<std::int64_t>(depth, kBlockDepth));
   const auto column_block = static_cast<std::size_t>(std::min<std::int64_t>(columns, kBlockColumns));
   std::vector<float> right(depth_block * ((column_block + kTileColumns - 1) / kTileColumns * kTileColumns));
@@ -126,9 +131,9 @@ void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, co
       packRight(b, k, deep, j, width, right.data());
       for (std::int64_t i = 0; i < rows; i += kBlockRows) {
         const int high = static_cast<int>(std::min<std::int64_t>(kBlockRows, rows - i));
-        packLeft(a + i * depth + k, depth, high, deep, left.data());
-        multiplyBlock(high, width, deep, left.data(), right.data(), c + i * columns + j,
-                      static_cast<std::ptrdiff_t>(columns));
+        packLeft(a + i * a_stride + k, a_stride, high, deep, left.data());
+        multiplyBlock(high, width, deep, left.data(), right.data(), c + i * c_stride + j,
+                      static_cast<std::ptrdiff_t>(c_stride));
       }
     }
   }

@@ -17,6 +17,10 @@ using MatrixRows =
 void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
                  const MatrixRows& b, float* c);
 
+// The same for parts of larger matrices, whose rows lie `a_stride` and `c_stride` elements apart.
+void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
+                 std::int64_t a_stride, const MatrixRows& b, float* c, std::int64_t c_stride);
+
 // y[i] += sum over k < depth of a[i][k] * x[k].
 void multiplyAddVector(std::int64_t rows, std::int64_t depth, const float* a, const float* x, float* y);
 

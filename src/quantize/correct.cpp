@@ -5,12 +5,14 @@
 #include <limits>
 
 #include "graph/float_eval.h"
+#include "quantize/compensate_layer.h"
+#include "quantize/float_values.h"
 #include "quantize/grid_search.h"
 
 namespace trefoil {
 namespace {
 
-constexpr std::int64_t kLiveBytes = std::int64_t{640} << 20;   // of all images' live activations
+constexpr std::int64_t kLiveBytes = std::int64_t{1} << 30;     // of all images' live activations
 constexpr std::int64_t kCacheBytes = std::int64_t{256} << 20;  // of one layer's accumulators of all images
 constexpr double kMinGain = 0.5;
 constexpr double kMaxGain = 2;
@@ -70,18 +72,25 @@ class IntegerConv {
 
 class Corrector {
  public:
-  Corrector(const Program& program, const std::vector<std::vector<std::uint8_t>>& images,
+  Corrector(const Program& program, const std::vector<LayerChoice>& choices,
+            const std::vector<std::vector<std::uint8_t>>& images, const Preprocess& preprocess,
             const Calibration& calibration, const CorrectionOptions& options,
             const std::function<bool(double, std::string_view)>& done, std::vector<QNode>* nodes)
       : program_(program),
+        choices_(choices),
         images_(images),
+        preprocess_(preprocess),
+        float_values_(program, options.images),
         calibration_(calibration),
         options_(options),
         done_(done),
         nodes_(*nodes) {
     values_.resize(program.steps.size());
     kept_.resize(program.steps.size());
-    for (const Step& step : program.steps) total_ += cost(step) * options.images;
+    for (const Step& step : program.steps) {
+      total_ += cost(step) * options.images * (options.compensated ? 2 : 1);
+      if (compensates(step)) total_ += compensationWork(program_, step, options.images);
+    }
   }
 
   bool run() {
@@ -96,14 +105,16 @@ class Corrector {
         kept_[i].assign(values_[i].begin(), values_[i].begin() + measured);
       }
       for (const int in : step.inputs) {
-        if (last[in] == static_cast<int>(i)) std::vector<std::uint8_t>().swap(values_[in]);
+        if (last[in] != static_cast<int>(i)) continue;
+        std::vector<std::uint8_t>().swap(values_[in]);
+        float_values_.release(in);
       }
     }
     return true;
   }
 
   // Compares what was kept with the float network.
-  bool measure(const Preprocess& preprocess, std::vector<OutputError>* errors) {
+  bool measure(std::vector<OutputError>* errors) {
     errors->resize(program_.steps.size());
     std::vector<int> step_of(program_.graph.nodes.size(), -1);
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
@@ -115,7 +126,7 @@ class Corrector {
       };
       const auto scores =
           evaluate(program_.graph,
-                   normalize(images_[image], program_.graph.inputShape().channels, preprocess), observe);
+                   normalize(images_[image], program_.graph.inputShape().channels, preprocess_), observe);
       if (!scores || !done_(1, "")) return false;
     }
     return true;
@@ -129,9 +140,14 @@ class Corrector {
            (step.kind == StepKind::kConv ? static_cast<double>(countMacs(program_.graph, step.node)) : 0);
   }
 
+  bool compensates(const Step& step) const {
+    return step.kind == StepKind::kConv && choices_[step.node].method == Method::kCompensated;
+  }
+
   // One image of one step is done.
-  bool advance(const Step& step) {
-    finished_ += cost(step);
+  bool advance(const Step& step) { return advance(step, cost(step)); }
+  bool advance(const Step& step, double work) {
+    finished_ += work;
     return done_(total_ > 0 ? std::min(1.0, finished_ / total_) : 1.0, step.name);
   }
 
@@ -142,7 +158,16 @@ class Corrector {
 
   bool runStep(int index) {
     const Step& step = program_.steps[index];
-    if (step.kind == StepKind::kConv) return runConv(index);
+    if (step.kind == StepKind::kConv)
+      return (!options_.compensated || compensateConv(index)) && runConv(index);
+    for (int image = 0; image < options_.images && options_.compensated; ++image) {
+      if (step.kind == StepKind::kInput) {
+        float_values_.setInput(index, image, images_[image], preprocess_);
+      } else {
+        float_values_.run(index, image);
+      }
+      if (!advance(step)) return false;
+    }
     for (int image = 0; image < options_.images; ++image) {
       if (step.kind == StepKind::kInput) {
         std::copy(images_[image].begin(), images_[image].end(), value(index, image).begin());
@@ -190,6 +215,24 @@ class Corrector {
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i] = static_cast<std::uint8_t>(quantizeValue(result[i], step.grid, points.low, points.high));
     }
+  }
+
+  // The float network's results, and from them and the quantized inputs the layer's weights if they are to be
+  // compensated.
+  bool compensateConv(int index) {
+    const Step& step = program_.steps[index];
+    const Step& source = program_.steps[step.inputs[0]];
+    auto& op = std::get<QConvOp>(nodes_[index].op);
+    LayerCompensation layer(program_, step, choices_[step.node], preprocess_, options_.images);
+    for (int image = 0; image < options_.images; ++image) {
+      float_values_.run(index, image, [&](std::span<const float> values) {
+        if (compensates(step)) layer.addResults(image, values);
+      });
+      if (!advance(step)) return false;
+    }
+    if (!compensates(step)) return true;
+    const SampleInputs inputs{op.window, source.shape, op.pad_values, values_[step.inputs[0]]};
+    return layer.run(inputs, [&](double work) { return advance(step, work); }, &op);
   }
 
   bool runConv(int index) {
@@ -283,7 +326,10 @@ class Corrector {
   }
 
   const Program& program_;
+  const std::vector<LayerChoice>& choices_;  // by node
   const std::vector<std::vector<std::uint8_t>>& images_;
+  const Preprocess& preprocess_;
+  FloatValues float_values_;  // where layers are compensated
   const Calibration& calibration_;
   const CorrectionOptions& options_;
   const std::function<bool(double, std::string_view)>& done_;
@@ -296,7 +342,7 @@ class Corrector {
 
 }  // namespace
 
-int imagesWithinMemory(const Program& program, int images) {
+int imagesWithinMemory(const Program& program, int images, bool compensated) {
   const std::vector<int> last = lastReaders(program);
   std::int64_t live = 0;
   std::int64_t peak = 1;
@@ -310,18 +356,18 @@ int imagesWithinMemory(const Program& program, int images) {
       if (last[in] == static_cast<int>(i)) live -= program.steps[in].shape.size();
     }
   }
-  return static_cast<int>(std::clamp<std::int64_t>(kLiveBytes / peak, 1, images));
+  return static_cast<int>(std::clamp<std::int64_t>(kLiveBytes / (peak * (compensated ? 5 : 1)), 1, images));
 }
 
-Result<std::vector<OutputError>> correct(const Program& program,
+Result<std::vector<OutputError>> correct(const Program& program, const std::vector<LayerChoice>& choices,
                                          const std::vector<std::vector<std::uint8_t>>& images,
                                          const Preprocess& preprocess, const Calibration& calibration,
                                          const CorrectionOptions& options,
                                          const std::function<bool(double, std::string_view)>& done,
                                          std::vector<QNode>* nodes) {
-  Corrector corrector(program, images, calibration, options, done, nodes);
+  Corrector corrector(program, choices, images, preprocess, calibration, options, done, nodes);
   std::vector<OutputError> errors;
-  if (!corrector.run() || !corrector.measure(preprocess, &errors)) {
+  if (!corrector.run() || !corrector.measure(&errors)) {
     return makeError(ErrorCode::kAborted, "cancelled while correcting");
   }
   return errors;

@@ -13,10 +13,17 @@ namespace trefoil {
 // Every step but convolutions. Errors: kOverflow, naming the step, where a factor can't be written.
 Result<QOp> lowerStep(const Program& program, const Step& step);
 
-// Quantizes the weights. A convolution of the input takes `preprocess` in, so that it reads the pixels
-// themselves.
-Result<QConvOp> lowerConv(const Program& program, const Step& step, const LayerChoice& choice,
-                          const Preprocess& preprocess, WeightError* error);
+// Quantizes the weights by themselves. A convolution of the input takes `preprocess` in, so that it reads the
+// pixels themselves.
+QConvOp lowerConv(const Program& program, const Step& step, const LayerChoice& choice,
+                  const Preprocess& preprocess);
+
+// Real weights of a convolution in the order [K][R][S][C], and the bounds of its filters' steps.
+std::vector<float> layerWeights(const Program& program, const Step& step, const Preprocess& preprocess);
+std::vector<StepBounds> stepBounds(const Program& program, const Step& step);
+
+// Sets all biases and output factors to those of the float network, for op->filter_scales as they are.
+void setFilters(const Program& program, const Step& step, const Preprocess& preprocess, QConvOp* op);
 
 // The sum of integer weight times pad value over filter k: what the accumulator holds where the input is all
 // padding (real zero), bias apart. The reals of a filter are then  unit * (sum of w * (q - pad) + offset),

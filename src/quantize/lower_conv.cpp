@@ -10,22 +10,6 @@ namespace {
 constexpr double kMaxBias = 1 << 30;  // |bias|, leaving as much for the sum
 constexpr double kMaxFactor = 1 - 1e-6;
 
-// The layer's weights for x' = p / 255, std taken in; its channels are those of the picture.
-std::vector<float> foldDeviation(const ConvOp& conv, const Preprocess& preprocess, int filters,
-                                 int channels) {
-  std::vector<float> folded = conv.weights;
-  const int taps = conv.window.kernel_h * conv.window.kernel_w;
-  const int filters_per_group = filters / conv.groups;
-  std::size_t i = 0;
-  for (int k = 0; k < filters; ++k) {
-    for (int c = 0; c < channels; ++c) {
-      const int channel = k / filters_per_group * channels + c;
-      for (int tap = 0; tap < taps; ++tap, ++i) folded[i] /= preprocess.std[channel];
-    }
-  }
-  return folded;
-}
-
 int pixelOf(float mean) { return static_cast<int>(std::clamp(std::floor(255.0 * mean + 0.5), 0.0, 255.0)); }
 
 // What the padding's pixels lack of the exact mean, weighted: with it the quantized weights see inputs
@@ -64,52 +48,80 @@ void setFilter(QConvOp* op, int k, double offset, std::int64_t pad_sum, double f
   if (factor > 0) fixedPointFromReal(std::min(factor, kMaxFactor), &op->output.factors[k]);
 }
 
-Result<QConvOp> lowerConv(const Program& program, const Step& step, const LayerChoice& choice,
-                          const Preprocess& preprocess, WeightError* error) {
+std::vector<float> layerWeights(const Program& program, const Step& step, const Preprocess& preprocess) {
   const auto& conv = std::get<ConvOp>(program.graph.nodes[step.node].op);
   const Step& source = program.steps[step.inputs[0]];
   const int filters = step.shape.channels;
   const int channels = source.shape.channels / conv.groups;
-  const double in_scale = source.grid.scale;
-  const bool reads_pixels = source.kind == StepKind::kInput;
-
-  QConvOp op;
-  op.window = conv.window;
-  op.groups = conv.groups;
-  op.bias.resize(filters);
-  std::vector<float> folded;
-  if (reads_pixels) {
-    folded = foldDeviation(conv, preprocess, filters, channels);
-    for (int c = 0; c < source.shape.channels; ++c) {
-      op.pad_values.push_back(static_cast<std::uint8_t>(pixelOf(preprocess.mean[c])));
-    }
-  } else {
-    op.pad_values.assign(source.shape.channels, static_cast<std::uint8_t>(source.grid.zero_point));
-  }
-
-  std::vector<StepBounds> bounds(filters);
+  const int taps = conv.window.kernel_h * conv.window.kernel_w;
+  const int filters_per_group = filters / conv.groups;
+  std::vector<float> weights(conv.weights.size());
+  const float* from = conv.weights.data();
   for (int k = 0; k < filters; ++k) {
+    float* filter = weights.data() + static_cast<std::size_t>(k) * channels * taps;
+    for (int c = 0; c < channels; ++c) {
+      const int channel = k / filters_per_group * channels + c;
+      const float deviation = source.kind == StepKind::kInput ? preprocess.std[channel] : 1.0F;
+      for (int tap = 0; tap < taps; ++tap)
+        filter[static_cast<std::size_t>(tap) * channels + c] = *from++ / deviation;
+    }
+  }
+  return weights;
+}
+
+std::vector<StepBounds> stepBounds(const Program& program, const Step& step) {
+  const auto& conv = std::get<ConvOp>(program.graph.nodes[step.node].op);
+  const double in_scale = program.steps[step.inputs[0]].grid.scale;
+  std::vector<StepBounds> bounds(conv.bias.size());
+  for (std::size_t k = 0; k < bounds.size(); ++k) {
     bounds[k].least = std::fabs(double{conv.bias[k]}) / in_scale / (kMaxBias / 2);
     // One level of input times the largest integer weight spans the whole grid then: larger weights may as
     // well be cut.
     bounds[k].most =
         step.accumulators ? std::numeric_limits<double>::infinity() : kMaxFactor * step.grid.scale / in_scale;
   }
-  *error = quantizeWeights(reads_pixels ? folded : conv.weights, filters, channels, choice, bounds, &op);
+  return bounds;
+}
 
+void setFilters(const Program& program, const Step& step, const Preprocess& preprocess, QConvOp* op) {
+  const auto& conv = std::get<ConvOp>(program.graph.nodes[step.node].op);
+  const Step& source = program.steps[step.inputs[0]];
+  const int filters = step.shape.channels;
+  const int channels = source.shape.channels / conv.groups;
+  for (int k = 0; k < filters; ++k) {
+    const double unit = double{op->filter_scales[k]} * source.grid.scale;
+    const double shift =
+        source.kind == StepKind::kInput ? meanShift(*op, k, filters, channels, preprocess) : 0.0;
+    const double offset = conv.bias[k] / unit + shift;
+    const std::int64_t pad_sum = padSum(*op, k, filters, channels);
+    setFilter(op, k, offset, pad_sum, step.accumulators ? 0.0 : unit / step.grid.scale);
+  }
+}
+
+QConvOp lowerConv(const Program& program, const Step& step, const LayerChoice& choice,
+                  const Preprocess& preprocess) {
+  const auto& conv = std::get<ConvOp>(program.graph.nodes[step.node].op);
+  const Step& source = program.steps[step.inputs[0]];
+  QConvOp op;
+  op.window = conv.window;
+  op.groups = conv.groups;
+  op.bias.resize(conv.bias.size());
+  if (source.kind == StepKind::kInput) {
+    for (int c = 0; c < source.shape.channels; ++c) {
+      op.pad_values.push_back(static_cast<std::uint8_t>(pixelOf(preprocess.mean[c])));
+    }
+  } else {
+    op.pad_values.assign(source.shape.channels, static_cast<std::uint8_t>(source.grid.zero_point));
+  }
+  quantizeWeights(layerWeights(program, step, preprocess), step.shape.channels,
+                  source.shape.channels / conv.groups, choice, stepBounds(program, step), &op);
   if (!step.accumulators) {
     const ClampPoints points = clampPoints(step);
     op.output.low = points.low;
     op.output.high = points.high;
-    op.output.factors.resize(filters);
+    op.output.factors.resize(conv.bias.size());
   }
-  for (int k = 0; k < filters; ++k) {
-    const double unit = op.filter_scales[k] * in_scale;
-    const double shift = reads_pixels ? meanShift(op, k, filters, channels, preprocess) : 0.0;
-    const double offset = conv.bias[k] / unit + shift;
-    const std::int64_t pad_sum = padSum(op, k, filters, channels);
-    setFilter(&op, k, offset, pad_sum, step.accumulators ? 0.0 : unit / step.grid.scale);
-  }
+  setFilters(program, step, preprocess, &op);
   return op;
 }
 

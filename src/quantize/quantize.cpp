@@ -87,7 +87,8 @@ class Quantizer {
         program_(std::move(program)),
         choices_(std::move(choices)),
         options_(correctionOptions()),
-        meter_(progress, static_cast<double>(input_.images.size()), 2.0 * options_.images) {}
+        meter_(progress, static_cast<double>(input_.images.size()),
+               (options_.compensated ? 6.0 : 2.0) * options_.images) {}
 
   Result<Quantized> run() {
     auto calibration = calibrateAll();
@@ -95,7 +96,7 @@ class Quantizer {
     TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
     TREFOIL_RETURN_IF_ERROR(lowerAll());
     const auto errors = correct(
-        program_, input_.images, input_.preprocess, *calibration, options_,
+        program_, choices_, input_.images, input_.preprocess, *calibration, options_,
         [this](double share, std::string_view layer) { return meter_.correct(share, layer); },
         &result_.model.nodes);
     if (!errors) return errors.error();
@@ -109,7 +110,11 @@ class Quantizer {
     const int images = static_cast<int>(input_.images.size());
     options.affine = input_.recipe.affine_correction;
     options.measured = std::min(images, kMeasuredImages);
-    options.images = imagesWithinMemory(program_, options.affine ? images : options.measured);
+    options.compensated = std::any_of(choices_.begin(), choices_.end(), [](const LayerChoice& choice) {
+      return choice.method == Method::kCompensated;
+    });
+    const bool all = options.affine || options.compensated;
+    options.images = imagesWithinMemory(program_, all ? images : options.measured, options.compensated);
     options.measured = std::min(options.measured, options.images);
     return options;
   }
@@ -127,7 +132,6 @@ class Quantizer {
 
   Result<void> lowerAll() {
     const double count = static_cast<double>(program_.steps.size());
-    weight_errors_.resize(program_.steps.size());
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       const Step& step = program_.steps[i];
       if (!meter_.quantize(static_cast<double>(i) / count, step.name)) {
@@ -139,10 +143,9 @@ class Quantizer {
       node.shape = step.shape;
       node.grid = step.grid;
       if (step.kind == StepKind::kConv) {
-        auto conv = lowerConv(program_, step, choices_[step.node], input_.preprocess, &weight_errors_[i]);
-        if (!conv) return conv.error();
-        TREFOIL_RETURN_IF_ERROR(checkConv(step, *conv));
-        node.op = std::move(*conv);
+        QConvOp conv = lowerConv(program_, step, choices_[step.node], input_.preprocess);
+        TREFOIL_RETURN_IF_ERROR(checkConv(step, conv));
+        node.op = std::move(conv);
       } else {
         auto op = lowerStep(program_, step);
         if (!op) return op.error();
@@ -159,6 +162,12 @@ class Quantizer {
                              step.name);
   }
 
+  WeightError errorOfWeights(const Step& step, const QConvOp& op) const {
+    const Step& source = program_.steps[step.inputs[0]];
+    return weightError(layerWeights(program_, step, input_.preprocess), op, step.shape.channels,
+                       source.shape.channels / op.groups);
+  }
+
   Result<void> finish(const std::vector<OutputError>& errors) {
     Report& report = result_.report;
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
@@ -166,7 +175,7 @@ class Quantizer {
       if (op == nullptr) continue;
       TREFOIL_RETURN_IF_ERROR(checkConv(program_.steps[i], *op));  // the biases have changed
       report.layers.push_back(reportLayer(program_, program_.steps[i], choices_[program_.steps[i].node], *op,
-                                          weight_errors_[i], errors[i]));
+                                          errorOfWeights(program_.steps[i], *op), errors[i]));
     }
     sumLayers(&report);
     setLogits();
@@ -212,7 +221,7 @@ class Quantizer {
     JsonWriter json;
     json.beginObject();
     json.key("calibrationImages").value(static_cast<std::int64_t>(input_.images.size()));
-    json.key("correctionImages").value(options_.affine ? options_.images : 0);
+    json.key("correctionImages").value(options_.affine || options_.compensated ? options_.images : 0);
     json.key("sourceBytes").value(static_cast<std::int64_t>(input_.source_bytes));
     json.key("sourceHash").value(input_.source_hash);
     metadata.provenance = json.endObject().text();
@@ -223,7 +232,6 @@ class Quantizer {
   std::vector<LayerChoice> choices_;
   CorrectionOptions options_;
   Meter meter_;
-  std::vector<WeightError> weight_errors_;  // by step
   Quantized result_;
 };
 

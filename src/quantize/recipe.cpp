@@ -13,7 +13,17 @@ Error badOption(std::string message) { return makeError(ErrorCode::kBadOption, s
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
-std::string_view methodName(Method method) { return method == Method::kFgq ? "fgq" : "fgq-two-sided"; }
+std::string_view methodName(Method method) {
+  switch (method) {
+    case Method::kFgq:
+      return "fgq";
+    case Method::kFgqTwoSided:
+      return "fgq-two-sided";
+    case Method::kCompensated:
+      return "compensated";
+  }
+  return "fgq";
+}
 
 std::string_view weightKindName(WeightKind kind) { return kind == WeightKind::kInt8 ? "int8" : "ternary"; }
 
@@ -238,12 +248,10 @@ Result<LevelKind> levelKindFromName(std::string_view name) {
 }
 
 Result<Method> methodFromName(std::string_view name) {
-  if (name == "fgq") return Method::kFgq;
-  if (name == "fgq-two-sided") return Method::kFgqTwoSided;
-  if (name == "compensated") {
-    return badOption("method 'compensated' is not available in this version; use fgq or fgq-two-sided");
+  for (const Method method : {Method::kFgq, Method::kFgqTwoSided, Method::kCompensated}) {
+    if (name == methodName(method)) return method;
   }
-  return badOption("method " + quoted(name) + " is unknown; use fgq or fgq-two-sided");
+  return badOption("method " + quoted(name) + " is unknown; use fgq, fgq-two-sided or compensated");
 }
 
 }  // namespace trefoil

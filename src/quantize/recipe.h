@@ -10,7 +10,9 @@
 
 namespace trefoil {
 
-enum class Method { kFgq, kFgqTwoSided };  // one scale a group; one scale a group and sign
+// One scale a group; one scale a group and sign; one scale a group, with error compensation over what the
+// layer meets on the calibration images.
+enum class Method { kFgq, kFgqTwoSided, kCompensated };
 // Levels of a codebook: fitted to the filter; the largest one divided by powers of 2 or of sqrt(2).
 enum class LevelKind { kFitted, kPowersOf2, kPowersOfSqrt2 };
 inline constexpr int kFreeScales = 0;  // instead of a number of levels: every group has a scale of its own
@@ -53,7 +55,7 @@ std::string recipeJson(const Recipe& recipe);
 // group-size=N|filter, scale-levels=N|free, level-kind=..., planes=N, activation-bits=N. Added to
 // recipe->layers. Errors: kBadOption.
 Result<void> addLayerOption(std::string_view option, Recipe* recipe);
-Result<Method> methodFromName(std::string_view name);        // "fgq", "fgq-two-sided"
+Result<Method> methodFromName(std::string_view name);        // "fgq", "fgq-two-sided", "compensated"
 Result<LevelKind> levelKindFromName(std::string_view name);  // "fitted", "powers-of-2", "powers-of-sqrt-2"
 
 // Two-sided scales come without codebooks and second planes. `where` begins the message.

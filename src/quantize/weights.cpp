@@ -10,24 +10,9 @@ namespace {
 
 constexpr int kMaxInt8 = 127;
 
-float stepWithin(double wanted, const StepBounds& bounds) {
-  constexpr double kSmallest = 1e-30;  // a normal float, and far below anything that counts
-  return static_cast<float>(std::max({std::min(std::max(wanted, bounds.least), bounds.most), kSmallest}));
-}
-
 // Where a filter's weights are all zero, its step only has to express the bias.
 double stepOfEmptyFilter(const StepBounds& bounds) {
   return std::isfinite(bounds.most) ? bounds.most / 4096 : 1.0;
-}
-
-// One filter's weights in the order [R][S][C].
-void gatherFilter(std::span<const float> weights, int k, int channels, int taps, std::vector<float>* out) {
-  const float* filter = weights.data() + static_cast<std::size_t>(k) * channels * taps;
-  for (int tap = 0; tap < taps; ++tap) {
-    for (int c = 0; c < channels; ++c) {
-      (*out)[static_cast<std::size_t>(tap) * channels + c] = filter[static_cast<std::size_t>(c) * taps + tap];
-    }
-  }
 }
 
 int int8Integer(double w, double step) {
@@ -58,8 +43,13 @@ float int8Step(std::span<const float> filter, const StepBounds& bounds) {
 
 }  // namespace
 
-WeightError quantizeWeights(std::span<const float> weights, int filters, int channels,
-                            const LayerChoice& choice, std::span<const StepBounds> bounds, QConvOp* op) {
+float stepWithin(double wanted, const StepBounds& bounds) {
+  constexpr double kSmallest = 1e-30;  // a normal float, and far below anything that counts
+  return static_cast<float>(std::max({std::min(std::max(wanted, bounds.least), bounds.most), kSmallest}));
+}
+
+void quantizeWeights(std::span<const float> weights, int filters, int channels, const LayerChoice& choice,
+                     std::span<const StepBounds> bounds, QConvOp* op) {
   const int taps = op->window.kernel_h * op->window.kernel_w;
   const std::size_t filter_size = static_cast<std::size_t>(channels) * taps;
   const bool ternary = choice.weights == WeightKind::kTernary;
@@ -72,9 +62,8 @@ WeightError quantizeWeights(std::span<const float> weights, int filters, int cha
   }
   PlainFilter fitter(choice,
                      ternary ? groupStarts(channels, taps, choice.group_size) : std::vector<std::size_t>{0});
-  std::vector<float> filter(filter_size);
   for (int k = 0; k < filters; ++k) {
-    gatherFilter(weights, k, channels, taps, &filter);
+    const auto filter = weights.subspan(k * filter_size, filter_size);
     float step = 0;
     if (ternary) {
       fitter.fit(filter);
@@ -88,15 +77,18 @@ WeightError quantizeWeights(std::span<const float> weights, int filters, int cha
     }
     op->filter_scales.push_back(step);
   }
+}
 
+WeightError weightError(std::span<const float> weights, const QConvOp& op, int filters, int channels) {
+  const std::size_t filter_size =
+      static_cast<std::size_t>(channels) * op.window.kernel_h * op.window.kernel_w;
   WeightError error;
   std::vector<std::int32_t> integers(filter_size);
   for (int k = 0; k < filters; ++k) {
-    gatherFilter(weights, k, channels, taps, &filter);
-    filterIntegers(*op, k, channels, integers);
+    filterIntegers(op, k, channels, integers);
     for (std::size_t i = 0; i < filter_size; ++i) {
-      const double w = filter[i];
-      const double difference = w - double{op->filter_scales[k]} * integers[i];
+      const double w = weights[k * filter_size + i];
+      const double difference = w - double{op.filter_scales[k]} * integers[i];
       error.signal += w * w;
       error.noise += difference * difference;
     }

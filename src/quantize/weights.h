@@ -22,10 +22,14 @@ struct WeightError {
   double noise = 0;   // of the differences
 };
 
-// Fills op->ternary or op->int8 and op->filter_scales from float weights in ONNX order [K][C][R][S], where
+float stepWithin(double wanted, const StepBounds& bounds);
+
+// Fills op->ternary or op->int8 and op->filter_scales from float weights in the order [K][R][S][C], where
 // channels is C and bounds has one entry a filter. op->window is set already.
-WeightError quantizeWeights(std::span<const float> weights, int filters, int channels,
-                            const LayerChoice& choice, std::span<const StepBounds> bounds, QConvOp* op);
+void quantizeWeights(std::span<const float> weights, int filters, int channels, const LayerChoice& choice,
+                     std::span<const StepBounds> bounds, QConvOp* op);
+
+WeightError weightError(std::span<const float> weights, const QConvOp& op, int filters, int channels);
 
 // The integers of filter k (scale times code, or int8) in the order [R][S][C].
 void filterIntegers(const QConvOp& op, int k, int channels, std::span<std::int32_t> out);

@@ -181,10 +181,6 @@ describe('options', () => {
     expect(error.message.length).toBeGreaterThan(10);
   });
 
-  test('what a later version has is NOT_AVAILABLE', async () => {
-    expect((await make({ method: 'compensated' })).code).toBe('NOT_AVAILABLE');
-  });
-
   test.each([
     [{ variants: { ternary_conv: 'no_such_kernel' } }, 'UNKNOWN_VARIANT'],
     [{ variants: { no_such_operation: 'scalar' } }, 'UNKNOWN_VARIANT'],
