@@ -70,6 +70,14 @@ export interface QuantizeOptions extends TaskOptions {
   cache?: boolean | ModelCache;
 }
 
+/** How many weights lie in each of 81 equal bins from -limit to limit, before and after. */
+export interface WeightHistogram {
+  /** The largest magnitude of a float weight. */
+  limit: number;
+  float: number[];
+  quantized: number[];
+}
+
 /** Figures of one layer, or of the whole network. */
 export interface LayerReport {
   name: string;
@@ -93,6 +101,8 @@ export interface LayerReport {
   weightSqnrDb: number | null;
   /** The same of the layer's result on the calibration images, against the float network. */
   outputSqnrDb: number | null;
+  /** Of the weights, batch norm folded in; not of the whole network, and not of weights that are all zero. */
+  histogram?: WeightHistogram;
 }
 
 export interface QuantizeReport {

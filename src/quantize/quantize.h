@@ -1,6 +1,7 @@
 // Float Graph + calibration images + recipe -> QuantModel + report.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,6 +15,16 @@
 #include "quantize/recipe.h"
 
 namespace trefoil {
+
+// How often a layer's weights have which value: equal bins over -limit..limit, before and after.
+struct WeightHistogram {
+  static constexpr int kBins = 81;  // odd: zero is the middle of a bin
+  double limit = 0;                 // the largest magnitude of a float weight
+  std::array<std::int64_t, kBins> real{};
+  std::array<std::int64_t, kBins> quantized{};  // what lies outside counts in the outermost bins
+
+  void add(double before, double after);
+};
 
 struct LayerReport {
   std::string name;
@@ -34,6 +45,7 @@ struct LayerReport {
   double multiplications_removed = 0;
   double weight_sqnr_db = 0;  // signal to quantization noise of the weights
   double output_sqnr_db = 0;  // of the layer's result on the calibration images, against the float network
+  WeightHistogram histogram;  // of the weights; empty in the total
 };
 
 struct Report {

@@ -47,10 +47,29 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
   json->key("multiplicationsRemoved").value(layer.multiplications_removed);
   json->key("weightSqnrDb").value(layer.weight_sqnr_db);
   json->key("outputSqnrDb").value(layer.output_sqnr_db);
+  if (layer.histogram.limit > 0) {
+    json->key("histogram").beginObject();
+    json->key("limit").value(layer.histogram.limit);
+    json->key("float").beginArray();
+    for (const std::int64_t count : layer.histogram.real) json->value(count);
+    json->endArray().key("quantized").beginArray();
+    for (const std::int64_t count : layer.histogram.quantized) json->value(count);
+    json->endArray().endObject();
+  }
   json->endObject();
 }
 
 }  // namespace
+
+void WeightHistogram::add(double before, double after) {
+  if (limit <= 0) return;
+  const auto bin = [this](double value) {
+    const double place = (value / limit + 1) / 2 * kBins;
+    return static_cast<std::size_t>(std::clamp(place, 0.0, double{kBins - 1}));
+  };
+  ++real[bin(before)];
+  ++quantized[bin(after)];
+}
 
 LayerReport reportLayer(const Program& program, const Step& step, const LayerChoice& choice,
                         const QConvOp& op, const WeightError& weights, const OutputError& output) {
@@ -93,6 +112,7 @@ LayerReport reportLayer(const Program& program, const Step& step, const LayerCho
   layer.zero_share = static_cast<double>(countZeros(op)) / static_cast<double>(layer.weights);
   layer.weight_sqnr_db = decibels(weights.signal, weights.noise);
   layer.output_sqnr_db = decibels(output.signal, output.noise);
+  layer.histogram = weights.histogram;
   return layer;
 }
 

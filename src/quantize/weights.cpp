@@ -83,12 +83,15 @@ WeightError weightError(std::span<const float> weights, const QConvOp& op, int f
   const std::size_t filter_size =
       static_cast<std::size_t>(channels) * op.window.kernel_h * op.window.kernel_w;
   WeightError error;
+  for (const float w : weights) error.histogram.limit = std::max(error.histogram.limit, std::fabs(double{w}));
   std::vector<std::int32_t> integers(filter_size);
   for (int k = 0; k < filters; ++k) {
     filterIntegers(op, k, channels, integers);
     for (std::size_t i = 0; i < filter_size; ++i) {
       const double w = weights[k * filter_size + i];
-      const double difference = w - double{op.filter_scales[k]} * integers[i];
+      const double quantized = double{op.filter_scales[k]} * integers[i];
+      const double difference = w - quantized;
+      error.histogram.add(w, quantized);
       error.signal += w * w;
       error.noise += difference * difference;
     }

@@ -7,6 +7,7 @@
 #include "format/quant_model.h"
 #include "graph/graph.h"
 #include "quantize/layer_choice.h"
+#include "quantize/quantize.h"
 
 namespace trefoil {
 
@@ -20,6 +21,7 @@ struct StepBounds {
 struct WeightError {
   double signal = 0;  // sum of squares of the float weights
   double noise = 0;   // of the differences
+  WeightHistogram histogram;
 };
 
 float stepWithin(double wanted, const StepBounds& bounds);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <string>
 #include <vector>
@@ -423,6 +424,20 @@ TEST_SUITE("quantize") {
     CHECK(layer.file_bytes == (12 * 8 * 9 + 4) / 5 + 12 * 8 * 9 / 4 + 12 * 13);
     CHECK(layer.weight_sqnr_db == doctest::Approx(10).epsilon(.15));
     CHECK(layer.output_sqnr_db > 5);
+    const auto total = [](const auto& bins) {
+      return std::accumulate(bins.begin(), bins.end(), std::int64_t{0});
+    };
+    CHECK(layer.histogram.limit > 0);
+    CHECK(total(layer.histogram.real) == layer.weights);
+    CHECK(total(layer.histogram.quantized) == layer.weights);
+    // The zeros of the codes, and the few scales that are as small as half a bin.
+    constexpr auto kMiddle = static_cast<std::size_t>(WeightHistogram::kBins / 2);
+    const auto zeros = static_cast<std::int64_t>(layer.zero_share * static_cast<double>(layer.weights));
+    CHECK(layer.histogram.quantized[kMiddle] >= zeros);
+    CHECK(layer.histogram.quantized[kMiddle] < zeros + layer.weights / 20);
+    CHECK(layer.histogram.real[kMiddle] < zeros);
+    CHECK(layer.histogram.real.front() + layer.histogram.real.back() > 0);
+    CHECK(report.total.histogram.limit == 0);
     CHECK(report.layers[0].kind == "int8");
     CHECK(report.layers[0].bits_per_weight == 8);
     CHECK(report.layers[0].multiplications_removed == 0);
