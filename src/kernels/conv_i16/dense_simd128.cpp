@@ -131,18 +131,22 @@ void sumTile(const std::uint8_t* tile, const std::uint8_t* weights, std::size_t 
   for (int i = 0; i < 2 * kFilters; ++i) sums[i / 2 * stride + i % 2] = s[i];
 }
 
-// Consecutive tiles, and where the first one's pixels are.
+// Consecutive tiles, and where their pixels are: worked out once for all filters, as it takes divisions.
 struct Tiles {
-  int first, count;
-  int per_row;
-  std::size_t row_pixels;
-
-  std::size_t row(int tile) const { return static_cast<std::size_t>((first + tile) / per_row); }
-  std::size_t column(int tile) const { return static_cast<std::size_t>((first + tile) % per_row) * kTile; }
-  std::size_t pixel(int tile) const { return row(tile) * row_pixels + column(tile); }
-  int pixels(int tile) const {
-    return static_cast<int>(std::min<std::size_t>(kTile, row_pixels - column(tile)));
+  Tiles(const Sizes& sizes, std::size_t row_pixels, int first, int tile_count) : count(tile_count) {
+    for (int t = 0; t < count; ++t) {
+      rows[t] = (first + t) / sizes.tiles_per_row;
+      columns[t] = (first + t) % sizes.tiles_per_row * kTile;
+      const std::size_t column = static_cast<std::size_t>(columns[t]);
+      pixel[t] = static_cast<std::size_t>(rows[t]) * row_pixels + column;
+      pixels[t] = static_cast<int>(std::min<std::size_t>(kTile, row_pixels - column));
+    }
   }
+
+  int count;
+  int rows[kMostTiles], columns[kMostTiles];
+  std::size_t pixel[kMostTiles];  // the first one within a plane of the result
+  int pixels[kMostTiles];
 };
 
 // One filter's results from two vectors of sums a tile.
@@ -150,7 +154,7 @@ void writeTiles(const ConvTask& task, int filter, const Tiles& tiles, const v128
   if (task.accumulators) {
     auto* plane = static_cast<std::int32_t*>(output) + filter * static_cast<std::size_t>(task.out.plane());
     for (int t = 0; t < tiles.count; ++t) {
-      std::memcpy(plane + tiles.pixel(t), sums + 2 * t, tiles.pixels(t) * sizeof(std::int32_t));
+      std::memcpy(plane + tiles.pixel[t], sums + 2 * t, tiles.pixels[t] * sizeof(std::int32_t));
     }
     return;
   }
@@ -159,9 +163,15 @@ void writeTiles(const ConvTask& task, int filter, const Tiles& tiles, const v128
   const Requantizer requantizer(task.factors[filter], task.zero_point, task.low, task.high, room);
   for (int t = 0; t < tiles.count; ++t) {
     const v128_t q = requantizer.apply(sums[2 * t], sums[2 * t + 1]);
-    alignas(16) std::uint8_t bytes[16];
-    wasm_v128_store(bytes, wasm_u8x16_narrow_i16x8(q, q));
-    copyFew(plane + tiles.pixel(t), bytes, tiles.pixels(t));
+    const v128_t bytes = wasm_u8x16_narrow_i16x8(q, q);
+    std::uint8_t* to = plane + tiles.pixel[t];
+    if (tiles.pixels[t] == kTile) [[likely]] {
+      wasm_v128_store64_lane(to, bytes, 0);
+    } else {
+      std::uint8_t values[16];
+      wasm_v128_store(values, bytes);
+      copyFew(to, values, tiles.pixels[t]);
+    }
   }
 }
 
@@ -189,12 +199,11 @@ void runGroup(const ConvTask& task, const Sizes& sizes, int group, const Block& 
               const std::uint32_t* offsets, std::uint8_t* packed_tiles) {
   const std::size_t row_bytes = PaddedPlanes(task).rowBytes(), tile_bytes = sizes.pairs * kTile * 4;
   const std::size_t quad_bytes = sizes.pairs * kFilters * 4;
-  Tiles tiles{block.first_tile, 0, sizes.tiles_per_row,
-              static_cast<std::size_t>(isPointwise(task) ? task.out.plane() : task.out.width)};
-  for (; tiles.first < block.end_tile; tiles.first += sizes.tiles_at_once) {
-    tiles.count = std::min(sizes.tiles_at_once, block.end_tile - tiles.first);
+  const auto row_pixels = static_cast<std::size_t>(isPointwise(task) ? task.out.plane() : task.out.width);
+  for (int first = block.first_tile; first < block.end_tile; first += sizes.tiles_at_once) {
+    const Tiles tiles(sizes, row_pixels, first, std::min(sizes.tiles_at_once, block.end_tile - first));
     for (int t = 0; t < tiles.count; ++t) {
-      packTile(input + tiles.row(t) * row_bytes + tiles.column(t), offsets, sizes.pairs,
+      packTile(input + tiles.rows[t] * row_bytes + tiles.columns[t], offsets, sizes.pairs,
                packed_tiles + t * tile_bytes);
     }
     for (int quad = block.first_quad; quad < block.end_quad; ++quad) {
