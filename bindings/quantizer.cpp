@@ -276,7 +276,7 @@ val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& 
           return progress(std::string(phase), fraction, std::string(layer)).as<bool>();
         });
     if (!quantized) return failure(quantized.error());
-    const auto file = writeModel(quantized->model);
+    const auto file = writeModel(quantized->model, quantized->first ? &*quantized->first : nullptr);
     if (!file) return failure(file.error());
     auto fields = val::object();
     fields.set("model",

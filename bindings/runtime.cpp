@@ -4,6 +4,7 @@
 #include <emscripten.h>
 #include <emscripten/bind.h>
 
+#include "format/first_planes.h"
 #include "format/packed_model.h"
 #include "runtime/profile.h"
 #include "runtime/session.h"
@@ -34,6 +35,8 @@ val layerOut(const LayerInfo& layer) {
   return fields;
 }
 
+int planes_in_use = 0;
+
 val infoOut(const Session& loaded) {
   const Metadata& metadata = loaded.metadata();
   auto info = val::object();
@@ -45,6 +48,7 @@ val infoOut(const Session& loaded) {
   info.set("classes", loaded.classCount());
   info.set("preprocess", preprocessOut(loaded.preprocess()));
   info.set("layers", arrayOf(loaded.layers(), layerOut));
+  info.set("planes", planes_in_use);
   info.set("memoryBytes", loaded.memoryBytes());
   return info;
 }
@@ -63,21 +67,37 @@ void unload() {
 }
 
 // variants: operation and variant name in turn, one pair after the other. kernels: the same for kinds of
-// convolutions, as tune() found them at another time.
-val load(const val& file, const val& variants, const val& kernels) {
-  unload();
+// convolutions, as tune() found them at another time. planes: see readModel(). The session at work stays
+// where this fails.
+Result<void> makeSession(const val& file, const val& variants, const val& kernels, int planes) {
   auto bytes = copyIn(file);
-  if (!bytes) return failure(bytes.error());
-  auto model = readPackedModel(bytes->bytes());
-  if (!model) return failure(model.error());
+  if (!bytes) return bytes.error();
+  auto model = readPackedModel(bytes->bytes(), planes);
+  if (!model) return model.error();
 
   SessionOptions options;
   options.variants = pairsIn(variants);
   options.kernels = known_kernels = pairsIn(kernels);
+  const int in_use = hasSecondPlanes(model->model) ? 2 : 1;
   auto created = Session::create(std::move(model).value(), options);
-  if (!created) return failure(created.error());
+  if (!created) return created.error();
+  tuner.reset();
   session = std::move(created).value();
-  return success(infoOut(*session));
+  planes_in_use = in_use;
+  return {};
+}
+
+val load(const val& file, const val& variants, const val& kernels, int planes) {
+  unload();
+  const auto made = makeSession(file, variants, kernels, planes);
+  return made ? success(infoOut(*session)) : failure(made.error());
+}
+
+// The whole file in place of its first planes, between two runs.
+val refine(const val& file, const val& variants, const val& kernels) {
+  if (!session) return failure(noModel());
+  const auto made = makeSession(file, variants, kernels, 2);
+  return made ? success(infoOut(*session)) : failure(made.error());
 }
 
 // The network's input as it sees it: planes of bytes, in channels, rows, columns.
@@ -184,6 +204,7 @@ double loadRate(double milliseconds) { return measureLoadRate(milliseconds, emsc
 
 EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("load", &load);
+  emscripten::function("refine", &refine);
   emscripten::function("unload", &unload);
   emscripten::function("loadRate", &loadRate);
   emscripten::function("startTuning", &startTuning);

@@ -11,7 +11,7 @@ export interface ReadOptions {
   onBytes?: (loaded: number, total: number | undefined) => void;
 }
 
-type Chunks = AsyncIterable<Uint8Array>;
+export type Chunks = AsyncIterable<Uint8Array>;
 
 /** A web stream as an iterable, whose end can be asked for while a read is under way. */
 function chunksOfStream(stream: ReadableStream<unknown>, address?: string): Chunks {
@@ -32,38 +32,72 @@ function chunksOfStream(stream: ReadableStream<unknown>, address?: string): Chun
   return { [Symbol.asyncIterator]: () => ({ next, return: cancel }) };
 }
 
-async function collect(
-  chunks: Chunks,
-  total: number | undefined,
-  options: ReadOptions,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = [];
-  let loaded = 0;
-  const iterator = chunks[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { done, value } = await abortable(iterator.next(), options.signal);
-      if (done) break;
-      if (!(value instanceof Uint8Array)) {
-        throw new TrefoilError('BAD_OPTION', 'the stream gives something that is not bytes (Uint8Array)');
+/** Bytes of a source as they come: as many as are asked for, and later the others. */
+export class ByteReader {
+  readonly total: number | undefined;
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #options: ReadOptions;
+  #parts: Uint8Array<ArrayBuffer>[] = [];
+  #loaded = 0;
+  #ended = false;
+
+  constructor(chunks: Chunks, total: number | undefined, options: ReadOptions) {
+    this.#iterator = chunks[Symbol.asyncIterator]();
+    this.total = total;
+    this.#options = options;
+  }
+
+  static of(bytes: Uint8Array<ArrayBuffer>): ByteReader {
+    const none = { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }) };
+    const reader = new ByteReader(none as Chunks, bytes.length, {});
+    reader.#parts = [bytes];
+    reader.#loaded = bytes.length;
+    return reader;
+  }
+
+  /** All bytes so far, once there are `count` of them or the source has ended. */
+  async read(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { signal, onBytes } = this.#options;
+    try {
+      while (!this.#ended && this.#loaded < count) {
+        const { done, value } = await abortable(this.#iterator.next(), signal);
+        if (done) {
+          this.#ended = true;
+          break;
+        }
+        if (!(value instanceof Uint8Array)) {
+          throw new TrefoilError('BAD_OPTION', 'the stream gives something that is not bytes (Uint8Array)');
+        }
+        this.#parts.push(value as Uint8Array<ArrayBuffer>);
+        this.#loaded += value.length;
+        onBytes?.(this.#loaded, this.total);
       }
-      parts.push(value);
-      loaded += value.length;
-      options.onBytes?.(loaded, total);
+    } catch (error) {
+      this.cancel();
+      signal?.throwIfAborted();
+      throw error;
     }
-  } catch (error) {
-    // Tells the source that the rest is not wanted. Not waited for: it may be busy with the read that was given up.
-    iterator.return?.().catch(() => undefined);
-    options.signal?.throwIfAborted();
-    throw error;
+    return this.#joined();
   }
-  const bytes = new Uint8Array(loaded);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
+
+  /** Tells the source that the rest is not wanted. Not waited for: it may be busy with a read that was given up. */
+  cancel(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#iterator.return?.().catch(() => undefined);
   }
-  return bytes;
+
+  #joined(): Uint8Array<ArrayBuffer> {
+    if (this.#parts.length === 1) return this.#parts[0]!;
+    const bytes = new Uint8Array(this.#loaded);
+    let offset = 0;
+    for (const part of this.#parts) {
+      bytes.set(part, offset);
+      offset += part.length;
+    }
+    this.#parts = [bytes];
+    return bytes;
+  }
 }
 
 export async function fetchOk(request: URL | string | Request, signal?: AbortSignal): Promise<Response> {
@@ -90,16 +124,16 @@ function checkResponse(response: Response, address: string): Response {
   );
 }
 
-async function readResponse(response: Response, options: ReadOptions): Promise<Uint8Array<ArrayBuffer>> {
+async function responseReader(response: Response, options: ReadOptions): Promise<ByteReader> {
   const address = response.url || 'the response';
   checkResponse(response, address);
   if (response.bodyUsed)
     throw new TrefoilError('BAD_OPTION', 'the body of this Response has been read already');
-  if (!response.body) return new Uint8Array(await response.arrayBuffer());
+  if (!response.body) return ByteReader.of(new Uint8Array(await response.arrayBuffer()));
   // A compressed transfer states the length of what travels, not of what arrives.
   const encoded = response.headers.get('content-encoding');
   const length = Number(response.headers.get('content-length'));
-  return collect(
+  return new ByteReader(
     chunksOfStream(response.body, address),
     !encoded && length > 0 ? length : undefined,
     options,
@@ -110,31 +144,42 @@ function isAsyncIterable(value: unknown): value is Chunks {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
-/** Reads a source to its end. Errors: NETWORK, FILE_NOT_FOUND, BAD_OPTION; the signal's reason. */
+/** Opens a source. Errors, here and at reading: NETWORK, FILE_NOT_FOUND, BAD_OPTION; the signal's reason. */
+export async function openBytes(
+  source: ModelSource,
+  what: string,
+  options: ReadOptions = {},
+): Promise<ByteReader> {
+  options.signal?.throwIfAborted();
+  if (source instanceof Uint8Array) {
+    return ByteReader.of(
+      source.buffer instanceof ArrayBuffer ? (source as Uint8Array<ArrayBuffer>) : source.slice(),
+    );
+  }
+  if (source instanceof ArrayBuffer) return ByteReader.of(new Uint8Array(source));
+  if (typeof source === 'string' || source instanceof URL) {
+    const file = await openFile(source);
+    if (file) return new ByteReader(file.chunks, file.size, options);
+    return responseReader(await fetchOk(source, options.signal), options);
+  }
+  if (source instanceof Request) return responseReader(await fetchOk(source, options.signal), options);
+  if (source instanceof Response) return responseReader(source, options);
+  if (source instanceof Blob) return new ByteReader(chunksOfStream(source.stream()), source.size, options);
+  if (source instanceof ReadableStream) return new ByteReader(chunksOfStream(source), undefined, options);
+  if (isAsyncIterable(source)) return new ByteReader(source, undefined, options);
+  throw new TrefoilError(
+    'BAD_OPTION',
+    `${what} must be an address, a Request, a Response, a Blob, bytes or a stream, not ${describe(source)}`,
+  );
+}
+
+/** Reads a source to its end. */
 export async function readBytes(
   source: ModelSource,
   what: string,
   options: ReadOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  options.signal?.throwIfAborted();
-  if (source instanceof Uint8Array) {
-    return source.buffer instanceof ArrayBuffer ? (source as Uint8Array<ArrayBuffer>) : source.slice();
-  }
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (typeof source === 'string' || source instanceof URL) {
-    const file = await openFile(source);
-    if (file) return collect(file.chunks, file.size, options);
-    return readResponse(await fetchOk(source, options.signal), options);
-  }
-  if (source instanceof Request) return readResponse(await fetchOk(source, options.signal), options);
-  if (source instanceof Response) return readResponse(source, options);
-  if (source instanceof Blob) return collect(chunksOfStream(source.stream()), source.size, options);
-  if (source instanceof ReadableStream) return collect(chunksOfStream(source), undefined, options);
-  if (isAsyncIterable(source)) return collect(source, undefined, options);
-  throw new TrefoilError(
-    'BAD_OPTION',
-    `${what} must be an address, a Request, a Response, a Blob, bytes or a stream, not ${describe(source)}`,
-  );
+  return (await openBytes(source, what, options)).read(Infinity);
 }
 
 export function describe(value: unknown): string {

@@ -81,6 +81,12 @@ export abstract class Classifier<Host> {
     }
   }
 
+  /** Calls every host there is, and gives the answer of the first. */
+  protected async withEachHost<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+    this.#checkAlive();
+    return this.#link.callEach(use);
+  }
+
   #checkAlive(): void {
     if (this.#disposed) throw new TrefoilError('DISPOSED', 'the model has been disposed of');
   }

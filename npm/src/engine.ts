@@ -31,6 +31,7 @@ export interface RuntimeInfo {
   classes: number;
   preprocess: Preprocess;
   layers: RuntimeLayer[];
+  planes: number;
   memoryBytes: number;
 }
 
@@ -53,7 +54,8 @@ export interface RuntimeTuning {
 }
 
 export interface RuntimeModule {
-  load(file: Uint8Array, variants: string[], kernels: string[]): ModuleReply<RuntimeInfo>;
+  load(file: Uint8Array, variants: string[], kernels: string[], planes: number): ModuleReply<RuntimeInfo>;
+  refine(file: Uint8Array, variants: string[], kernels: string[]): ModuleReply<RuntimeInfo>;
   unload(): void;
   planes(
     pixels: Uint8Array,

@@ -26,6 +26,8 @@ export interface Link<Host> {
   readonly ended: boolean;
   /** Settles with the host's answer, with the signal's reason, or with what ended the link. */
   call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T>;
+  /** Calls every host behind the link, and settles with the first one's answer. */
+  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T>;
   /** Ends all calls under way with DISPOSED. */
   close(): void;
 }
@@ -101,6 +103,10 @@ export class LocalLink<Host extends { close(): void }> implements Link<Host> {
     );
   }
 
+  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+    return this.call(use);
+  }
+
   close(): void {
     this.#pending.end(disposed);
     this.#host.close();
@@ -133,6 +139,10 @@ export class WorkerLink<Host> implements Link<Host> {
     const idle = () => this.#worker.keepAlive(this.#pending.count > 0);
     this.#worker.keepAlive(true);
     return this.#pending.run(() => use(this.#remote as unknown as Calls<Host>), signal, idle);
+  }
+
+  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+    return this.call(use);
   }
 
   close(): void {

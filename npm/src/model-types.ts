@@ -29,6 +29,13 @@ export interface LoadOptions extends TaskOptions {
    * workers; elsewhere `false`, as the caller's thread would be busy with it.
    */
   tune?: boolean | TuneOptions;
+  /** 1: only the first ternary planes, whose part of the file is all that is read. Default: all there are. */
+  planes?: 1 | 2;
+  /**
+   * Starts with the first planes while the rest of the file is still on its way; called once that has come and is in use,
+   * between two runs. Not called for a model that has been disposed of.
+   */
+  onRefine?: (outcome: RefineOutcome) => void;
 }
 
 /** Where {@link TuneOptions} are kept: the part of a `Cache` that is needed. */
@@ -53,6 +60,9 @@ export interface Tuning {
   /** Kinds of convolutions that the budget did not reach. */
   leftOut: number;
 }
+
+/** How {@link LoadOptions.onRefine} ended. Where it failed, the model goes on with its first planes. */
+export type RefineOutcome = { refined: true } | { refined: false; error: unknown };
 
 /** One step of a ternary model. */
 export interface LayerInfo {
@@ -85,7 +95,10 @@ export interface ModelInfo {
   layers: LayerInfo[];
   /** The kernels in use, by operation. */
   variants: Record<string, string[]>;
+  /** Read so far. */
   fileBytes: number;
+  /** The most ternary planes that a layer uses. */
+  planes: number;
   /** Packed weights and activations, in WebAssembly memory. */
   memoryBytes: number;
   threads: number;
@@ -144,6 +157,7 @@ export interface Profile {
 
 /** A ternary model, ready to run. Give it back with {@link dispose}, or declare it with `using`. */
 export interface Model {
+  /** Another object after {@link LoadOptions.onRefine}. */
   readonly info: ModelInfo;
   readonly disposed: boolean;
   /** The best classes of a picture, best first. Errors: BAD_IMAGE, DISPOSED and others; the signal's reason. */

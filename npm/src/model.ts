@@ -1,7 +1,7 @@
 import { inWorkerByDefault, startRuntimeWorker, tuneInWorkerByDefault } from '#platform/runtime-worker.js';
 
 import { Reporter, abortable } from './abort.js';
-import { checkNotHtml, readBytes } from './bytes.js';
+import { ByteReader, checkNotHtml, openBytes } from './bytes.js';
 import { Classifier } from './classifier.js';
 import type { RuntimeInfo } from './engine.js';
 import { TrefoilError } from './errors.js';
@@ -13,6 +13,7 @@ import type {
   Logits,
   Model,
   ModelInfo,
+  RefineOutcome,
   Profile,
   ProfileOptions,
   RunOptions,
@@ -32,15 +33,28 @@ import {
   type TuneChoice,
 } from './tuning.js';
 import type { ImageInput, ModelSource } from './types.js';
+import { sectionHeaderBytes, sectionsOf, type Sections } from './sections.js';
 import { compileWasm } from './wasm.js';
 
-const known = ['wasm', 'worker', 'workers', 'cache', 'signal', 'onProgress', 'variants', 'tune'];
+const known = [
+  'wasm',
+  'worker',
+  'workers',
+  'cache',
+  'signal',
+  'onProgress',
+  'variants',
+  'tune',
+  'planes',
+  'onRefine',
+];
 const maxWorkers = 64;
 /** What a kept file may suffer from and a fresh one not: damage, or an older version of this package. */
 const replaced: readonly string[] = ['BAD_MODEL', 'MODEL_VERSION'];
 
 class TernaryModel extends Classifier<RuntimeHost> implements Model {
-  readonly info: ModelInfo;
+  info: ModelInfo;
+  #rest: ByteReader | undefined;
   /** Wanted after the first answer, until that has come. */
   #tuneLater: TuneChoice | undefined;
 
@@ -110,6 +124,33 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     (timer as { unref?: () => void }).unref?.();
   }
 
+  /** Goes on with the whole file in place of its first planes, once the reader has it. */
+  async refine(
+    reader: ByteReader,
+    variants: string[],
+    kernels: string[],
+    keep: ((file: Uint8Array<ArrayBuffer>) => Promise<void>) | undefined,
+    onRefine: NonNullable<LoadOptions['onRefine']>,
+  ): Promise<void> {
+    this.#rest = reader;
+    let outcome: RefineOutcome = { refined: true };
+    try {
+      const file = await reader.read(Infinity);
+      const info = await this.withEachHost((host) => host.refine(file, variants, kernels));
+      this.info = infoOf(info, file.byteLength, this.info.workers);
+      await keep?.(file);
+    } catch (error) {
+      outcome = { refined: false, error };
+    }
+    this.#rest = undefined;
+    if (!this.disposed) onRefine(outcome);
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#rest?.cancel();
+  }
+
   protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number) {
     this.#tuneSoon();
     return host.run(image, topK);
@@ -145,6 +186,7 @@ function infoOf(info: RuntimeInfo, fileBytes: number, workers: number): ModelInf
     layers: info.layers,
     variants: usedVariants(info.layers),
     fileBytes,
+    planes: info.planes,
     memoryBytes: info.memoryBytes,
     threads: 1,
     worker: workers > 0,
@@ -226,6 +268,14 @@ function tuneChoice(tune: unknown): TuneChoice | undefined {
 export async function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   checkKeys(options, known, 'loadModel');
   const signal = checkSignal(options.signal);
+  const planes = options.planes === undefined ? 2 : checkInteger(options.planes, 'planes', 1, 2);
+  const onRefine = checkCallback(options.onRefine, 'onRefine');
+  if (onRefine && planes === 1) {
+    throw badOption(
+      'onRefine',
+      'planes: 1 asks for the first planes only, so onRefine would never be called',
+    );
+  }
   const variants = variantPairs(options.variants);
   const tuning = tuneChoice(options.tune);
   // Read while the model comes.
@@ -238,49 +288,69 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   // The .wasm comes while the model does. Its failure is heard below, after the model's.
   const compiling = compileWasm(options.wasm, new URL('./trefoil-runtime.wasm', import.meta.url));
   compiling.catch(() => undefined);
-  const read = () =>
-    readBytes(source, 'the model', {
+  let sections: Sections | undefined;
+  const openSource = () =>
+    openBytes(source, 'the model', {
       signal,
-      onBytes: (loaded, total) =>
+      onBytes: (loaded, total) => {
+        // What lies behind the wanted part comes after the model is ready.
+        if (sections && loaded > sections.first) return;
+        const end = sections?.first ?? total;
         reporter.report({
           phase: 'load',
-          fraction: total ? (0.9 * loaded) / total : 0,
+          fraction: end ? (0.9 * loaded) / end : 0,
           loaded,
-          ...(total ? { total } : {}),
-        }),
+          ...(end ? { total: end } : {}),
+        });
+      },
     });
-  const open = async (bytes: Uint8Array) => {
-    checkNotHtml(bytes, source, 'BAD_MODEL');
-    const wasm = await abortable(compiling, signal);
-    const tuned = pairsOf((await kernels) ?? {});
-    reporter.report({ phase: 'prepare', fraction: 0.9 });
-    const opened = await openHosts(options, (link) =>
-      link.call((host) => host.load(wasm, bytes, variants, tuned), signal),
-    );
-    return { ...opened, fileBytes: bytes.byteLength };
+  const open = async (reader: ByteReader) => {
+    try {
+      const byParts = planes === 1 || onRefine !== undefined;
+      sections = byParts ? sectionsOf(await reader.read(sectionHeaderBytes)) : undefined;
+      const bytes = await reader.read(sections?.first ?? Infinity);
+      if (!onRefine) reader.cancel();
+      checkNotHtml(bytes, source, 'BAD_MODEL');
+      const wasm = await abortable(compiling, signal);
+      const tuned = pairsOf((await kernels) ?? {});
+      reporter.report({ phase: 'prepare', fraction: 0.9 });
+      const opened = await openHosts(options, (link) =>
+        link.call((host) => host.load(wasm, bytes, variants, tuned, onRefine ? 1 : planes), signal),
+      );
+      return { ...opened, reader, bytes, tuned };
+    } catch (error) {
+      reader.cancel();
+      throw error;
+    }
+  };
+  // Only what has proved to be a model is kept, and only the whole of it.
+  const keep = async (bytes: Uint8Array<ArrayBuffer>) => {
+    if (address) await store.set(address, bytes);
   };
   const fresh = async () => {
-    const bytes = await read();
-    const opened = await open(bytes);
-    // Only what has proved to be a model is kept.
-    if (address) await store.set(address, bytes);
+    const opened = await open(await openSource());
+    if (!onRefine && opened.bytes.length >= (sections?.whole ?? 0)) await keep(opened.bytes);
     return opened;
   };
   const kept = address ? await store.get(address) : undefined;
-  const { link, value, fileBytes, workers } = await (kept
-    ? open(kept).catch(async (error: unknown) => {
+  const { link, value, reader, bytes, tuned, workers } = await (kept
+    ? open(ByteReader.of(kept)).catch(async (error: unknown) => {
         if (!(error instanceof TrefoilError) || !replaced.includes(error.code)) throw error;
         await store!.drop(address!);
         return fresh();
       })
     : fresh());
+  const fileBytes = Math.min(bytes.byteLength, sections?.first ?? Infinity);
   const tuneLater = options.tune !== undefined || link.inWorker ? tuning : undefined;
   const model = new TernaryModel(link, infoOf(value, fileBytes, workers), tuneLater);
   try {
     reporter.report({ phase: 'prepare', fraction: 1 });
   } catch (error) {
     model.dispose();
+    reader.cancel();
     throw error;
   }
+  // Its own failures go to the callback; what the callback throws is for everybody to see.
+  if (onRefine) void model.refine(reader, variants, tuned, kept ? undefined : keep, onRefine);
   return model;
 }

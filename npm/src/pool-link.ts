@@ -40,6 +40,16 @@ export class PoolLink<Host> implements Link<Host> {
     }
   }
 
+  /** Whoever fails where another one succeeds has to leave: all that stay are in the same state. */
+  async callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+    const links = [...this.#links];
+    const settled = await Promise.allSettled(links.map((link) => link.call(use)));
+    const answer = settled.find((result) => result.status === 'fulfilled');
+    if (!answer) throw settled[0]?.status === 'rejected' ? settled[0].reason : allFailed();
+    for (const [i, { status }] of settled.entries()) if (status === 'rejected') links[i]!.close();
+    return answer.value;
+  }
+
   close(): void {
     this.#closed = true;
     for (const link of this.#links) link.close();

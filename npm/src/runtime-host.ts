@@ -33,6 +33,7 @@ export class RuntimeHost {
     file: Uint8Array,
     variants: string[],
     kernels: string[],
+    planes: number,
   ): Promise<Reply<RuntimeInfo>> {
     return replying(async () => {
       this.close();
@@ -43,8 +44,13 @@ export class RuntimeHost {
           : await Engine.create<RuntimeModule>(createRuntime, wasm);
       this.#engine = engine;
       this.#wasm = wasm;
-      return engine.call((module) => module.load(file, variants, kernels));
+      return engine.call((module) => module.load(file, variants, kernels, planes));
     });
+  }
+
+  /** The whole file for its first planes; where it fails, those go on. */
+  refine(file: Uint8Array, variants: string[], kernels: string[]): Promise<Reply<RuntimeInfo>> {
+    return replying(() => this.#withModule((module) => module.refine(file, variants, kernels)));
   }
 
   run(image: HostImage, topK: number): Promise<Reply<RuntimeRun>> {

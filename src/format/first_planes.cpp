@@ -17,7 +17,8 @@ std::int64_t padSum(const QConvOp& conv, const TernaryPlane& plane, int k, int f
       static_cast<std::size_t>(scalesPerFilter(channels, taps, group_size)) * static_cast<std::size_t>(k);
   const std::vector<std::uint8_t>& negative =
       plane.negative_scales.empty() ? plane.scales : plane.negative_scales;
-  std::size_t at = static_cast<std::size_t>(k) * static_cast<std::size_t>(channels * taps);
+  std::size_t at =
+      static_cast<std::size_t>(k) * static_cast<std::size_t>(channels) * static_cast<std::size_t>(taps);
   std::int64_t sum = 0;
   for (int tap = 0; tap < taps; ++tap) {
     for (int c = 0; c < channels; ++c, ++at) {

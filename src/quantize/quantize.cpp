@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "format/first_planes.h"
 #include "format/format.h"
 #include "quantize/calibration.h"
 #include "quantize/correct.h"
@@ -87,24 +88,61 @@ class Quantizer {
         program_(std::move(program)),
         choices_(std::move(choices)),
         options_(correctionOptions()),
+        main_cost_(options_.compensated ? 6.0 : 2.0),
+        first_cost_(options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0),
         meter_(progress, static_cast<double>(input_.images.size()),
-               (options_.compensated ? 6.0 : 2.0) * options_.images) {}
+               (main_cost_ + first_cost_) * options_.images) {}
 
   Result<Quantized> run() {
     auto calibration = calibrateAll();
     if (!calibration) return calibration.error();
     TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
     TREFOIL_RETURN_IF_ERROR(lowerAll());
-    const auto errors = correct(
-        program_, choices_, input_.images, input_.preprocess, *calibration, options_,
-        [this](double share, std::string_view layer) { return meter_.correct(share, layer); },
-        &result_.model.nodes);
+    const auto errors =
+        correctAll(*calibration, options_, 0, main_cost_ / (main_cost_ + first_cost_), &result_.model.nodes);
     if (!errors) return errors.error();
+    setLogits(&result_.model);
+    setMetadata();
+    TREFOIL_RETURN_IF_ERROR(makeFirst(*calibration));
     TREFOIL_RETURN_IF_ERROR(finish(*errors));
     return std::move(result_);
   }
 
  private:
+  static bool anySecondPlane(const std::vector<LayerChoice>& choices) {
+    return std::any_of(choices.begin(), choices.end(),
+                       [](const LayerChoice& choice) { return choice.planes == 2; });
+  }
+
+  // start, share: of all correcting.
+  Result<std::vector<OutputError>> correctAll(const Calibration& calibration,
+                                              const CorrectionOptions& options, double start, double share,
+                                              std::vector<QNode>* nodes) {
+    return correct(
+        program_, choices_, input_.images, input_.preprocess, calibration, options,
+        [=, this](double done, std::string_view layer) {
+          return meter_.correct(start + share * done, layer);
+        },
+        nodes);
+  }
+
+  // The same codes and scales without the second planes, corrected for themselves.
+  Result<void> makeFirst(const Calibration& calibration) {
+    if (!hasSecondPlanes(result_.model)) return {};
+    QuantModel first = firstPlanes(result_.model);
+    if (options_.affine) {
+      CorrectionOptions options = options_;
+      options.compensated = false;  // the codes stay
+      options.measured = 0;
+      const double start = main_cost_ / (main_cost_ + first_cost_);
+      const auto errors = correctAll(calibration, options, start, 1 - start, &first.nodes);
+      if (!errors) return errors.error();
+      setLogits(&first);
+    }
+    result_.first = std::move(first);
+    return {};
+  }
+
   CorrectionOptions correctionOptions() const {
     CorrectionOptions options;
     const int images = static_cast<int>(input_.images.size());
@@ -178,9 +216,7 @@ class Quantizer {
                                           errorOfWeights(program_.steps[i], *op), errors[i]));
     }
     sumLayers(&report);
-    setLogits();
-    setMetadata();
-    const auto bytes = writeModel(result_.model);
+    const auto bytes = writeModel(result_.model, result_.first ? &*result_.first : nullptr);
     if (!bytes) return bytes.error();
     report.file_bytes = bytes->size();
     report.source_bytes = input_.source_bytes;
@@ -188,8 +224,9 @@ class Quantizer {
     return {};
   }
 
-  void setLogits() {
-    QuantModel& model = result_.model;
+  void setLogits(QuantModel* quantized) const {
+    QuantModel& model = *quantized;
+    model.logit_scales.clear();
     const Step& last = program_.steps.back();
     const auto classes = static_cast<std::size_t>(last.shape.size());
     model.output_accumulators = last.accumulators;
@@ -231,6 +268,8 @@ class Quantizer {
   Program program_;
   std::vector<LayerChoice> choices_;
   CorrectionOptions options_;
+  // Of correcting the network and its first planes, in images.
+  double main_cost_ = 0, first_cost_ = 0;
   Meter meter_;
   Quantized result_;
 };

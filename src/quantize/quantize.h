@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -71,6 +72,8 @@ struct QuantizeInput {
 
 struct Quantized {
   QuantModel model;
+  // The network of its first planes, for writeModel(); empty where the model has no second ones.
+  std::optional<QuantModel> first;
   Report report;
 };
 
