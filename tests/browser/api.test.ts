@@ -170,3 +170,36 @@ test('a pool of workers in a page without cross-origin isolation', async () => {
     return { isolated: crossOriginIsolated, workers, labels: answers.map(([best]) => best.label) };`);
   expect(result).toEqual({ isolated: false, workers: 3, labels: Array(9).fill('stop') });
 });
+
+test('kernels are timed after the first answer, and used from the next load on', async () => {
+  const answer = `const model = await loadModel('/signs.trefoil');
+    const { integers } = await model.logits('/stop.png');
+    const { variants, worker } = model.info;`;
+  const first = await inPage<{ integers: number[]; worker: boolean; text: string; before: boolean }>(`
+    ${answer}
+    const before = (await (await caches.open('trefoil-tuning')).keys()).length > 0;
+    let entry;
+    while (!entry) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const cache = await caches.open('trefoil-tuning');
+      entry = await cache.match((await cache.keys())[0] ?? '/nothing');
+    }
+    model.dispose();
+    return { integers: [...integers], worker, before, text: await entry.text() };`);
+  expect(first.worker).toBe(true);
+  expect(first.before).toBe(false); // not before the answer
+  const { kernels } = JSON.parse(first.text) as { kernels: Record<string, string> };
+  expect(Object.keys(kernels).length).toBeGreaterThan(0);
+
+  // Another page takes what the cache says, whatever that is, and answers the same.
+  for (const kind of Object.keys(kernels)) kernels[kind] = 'dense_simd128';
+  await page.reload();
+  const second = await inPage<{ integers: number[]; variants: Record<string, string[]> }>(`
+    const cache = await caches.open('trefoil-tuning');
+    await cache.put((await cache.keys())[0], new Response(${JSON.stringify(JSON.stringify({ kernels }))}));
+    ${answer}
+    model.dispose();
+    return { integers: [...integers], variants };`);
+  expect(second.variants['ternary_conv']).toContain('dense_simd128');
+  expect(second.integers).toEqual(first.integers);
+}, 120_000);
