@@ -146,13 +146,19 @@ TEST_CASE("the table ends with the scalar kernel and its names are unique") {
 TEST_CASE("awkward sizes, every group size") {
   std::map<std::string_view, int> runs;
   std::uint32_t seed = 1;
-  for (const Geometry& geometry : awkwardGeometries()) {
+  for (Geometry geometry : awkwardGeometries()) {
     for (const int group_size : kGroupSizes) {
       Recipe recipe;
       recipe.group_size = group_size;
       recipe.planes = 1 + static_cast<int>(seed % 3 == 0);
       recipe.two_sided = seed % 4 == 0;
       for (const auto name : checkAll(geometry, recipe, Inputs::kRandom, seed % 5 == 0, seed)) ++runs[name];
+      // The same with few inputs' bits, and a few scales a filter, as of a codebook.
+      geometry.bits = 3 + static_cast<int>(seed % 4);
+      recipe.scales = seed % 7 < 5 ? Scales::kFewLevels : Scales::kRandom;
+      for (const auto name : checkAll(geometry, recipe, Inputs::kRandom, seed % 5 == 1, seed)) ++runs[name];
+      geometry.bits = 8;
+      for (const auto name : checkAll(geometry, recipe, Inputs::kRandom, seed % 5 == 2, seed)) ++runs[name];
       ++seed;
     }
   }
@@ -175,10 +181,22 @@ TEST_CASE("random layers") {
 // The largest inputs, codes all alike and the largest scales: sums that just fit, or would not, into 16 bits.
 TEST_CASE("extreme sums") {
   const Window same{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
-  const Geometry geometries[] = {{{200, 4, 5}, 28, {}},        {{600, 2, 4}, 28, {}},
-                                 {{140, 7, 7}, 8, same},       {{1200, 1, 1}, 8, {}},
-                                 {{8, 6, 6}, 8, same, 8},      {{64, 5, 5}, 16, same, 2},
-                                 {{2500, 2, 2}, 28, {}, 1, 4}, {{5000, 1, 1}, 3, {}, 1, 4}};
+  const Geometry geometries[] = {{{200, 4, 5}, 28, {}},
+                                 {{600, 2, 4}, 28, {}},
+                                 {{140, 7, 7}, 8, same},
+                                 {{1200, 1, 1}, 8, {}},
+                                 {{8, 6, 6}, 8, same, 8},
+                                 {{64, 5, 5}, 16, same, 2},
+                                 {{2500, 2, 2}, 28, {}, 1, 4},
+                                 {{5000, 1, 1}, 3, {}, 1, 4},
+                                 // Byte sums that just fit: 17 codes of 4 bits, 8 of 5.
+                                 {{17, 3, 3}, 28, {}, 1, 4},
+                                 {{18, 3, 3}, 28, {}, 1, 4},
+                                 {{140, 7, 7}, 8, same, 1, 4},
+                                 {{8, 3, 3}, 28, {}, 1, 5},
+                                 {{9, 5, 5}, 28, {}, 1, 5},
+                                 {{70, 6, 6}, 8, same, 1, 5},
+                                 {{300, 3, 3}, 28, {}, 1, 6}};
   std::uint32_t seed = 5000;
   for (const Geometry& geometry : geometries) {
     for (const Codes codes : {Codes::kPlus, Codes::kMinus, Codes::kRandom, Codes::kZero, Codes::kSparse}) {

@@ -18,7 +18,9 @@ namespace trefoil {
 struct SumKind {
   int lanes, depth;
   int most_vectors;  // of a tile, 8 at most
-  int table_bytes;   // of a block, about
+  int table_bytes;   // of a block, about; room for 64 channels is taken anyway
+  // Not 0: for scales in groups of up to so many channels that are shared, and for nothing else.
+  int largest_group = 0;
 
   bool bytes() const { return lanes == 16; }
 };

@@ -29,11 +29,18 @@ std::uint32_t scalePair(int first, int second) {
   return static_cast<std::uint16_t>(first) | std::uint32_t{static_cast<std::uint16_t>(second)} << 16;
 }
 
+// A layout's group of channels, without the divisions that find it.
+struct Group {
+  int channel, count;
+  int scale;       // index of the first channel's within a tap
+  bool one_scale;  // of all channels, were scales not two-sided
+};
+
 class Packer {
  public:
-  // room: twice the most look-ups of one filter in one list.
+  // room: twice the most look-ups of one filter in one list; groups: those of the layout.
   Packer(const ConvTask& task, const TernaryWeights& weights, const SumKind& kind, const SumLayout& layout,
-         std::span<LookUp> room)
+         std::span<LookUp> room, std::span<Group> groups)
       : task_(task),
         weights_(weights),
         bytes_(kind.bytes()),
@@ -41,17 +48,27 @@ class Packer {
         patterns_(patternsOf(kind)),
         channels_(task.channelsPerGroup()),
         scales_per_filter_(scalesPerFilter(channels_, task.taps(), weights.group_size)),
+        scales_per_tap_(weights.group_size == kWholeFilter ? 0 : scalesPerTap(channels_, weights.group_size)),
+        groups_(groups),
         look_ups_(room.data()),
         sorted_(room.data() + room.size() / 2),
-        runs_(static_cast<std::uint32_t>(layout.zeroEntry()), layout.tile_width) {}
+        runs_(static_cast<std::uint32_t>(layout.zeroEntry()), layout.tile_width) {
+    for (int i = 0; i < layout.groups; ++i) {
+      const int channel = layout.firstChannel(i), size = weights.group_size;
+      const int count = std::min(layout.endChannel(i), channels_) - channel;
+      const bool one_scale = size == kWholeFilter || channel / size == (channel + count - 1) / size;
+      groups[static_cast<std::size_t>(i)] = {channel, count, scaleIndex(channel, 0, channels_, size),
+                                             one_scale};
+    }
+  }
 
   SumMode chooseMode();
   AlignedBuffer pack(SumMode mode);
 
  private:
   std::size_t collect(int filter, int block, int kernel_row);
-  void collectGroup(const TernaryPlane& plane, int filter, int tap, int group, std::uint32_t table_offset,
-                    std::size_t& count);
+  void collectGroup(const TernaryPlane& plane, int filter, int tap, const Group& group,
+                    std::uint32_t table_offset, std::size_t& count);
   void collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset,
                          std::size_t& count);
   void addLookUp(const int (&codes)[4], int scale, std::uint32_t table_offset, std::size_t& count);
@@ -77,8 +94,13 @@ class Packer {
   const std::array<CodePattern, 81>& patterns_;
   int channels_;
   int scales_per_filter_;
+  int scales_per_tap_;  // 0 of a whole filter
+  std::span<const Group> groups_;
   LookUp* look_ups_;
   LookUp* sorted_;
+  std::uint32_t scale_turn_[256] = {};   // when gatherScales() last saw a scale
+  std::uint32_t scale_begin_[256] = {};  // where it puts the scale's look-ups
+  std::uint32_t turn_ = 0;
   RunWriter runs_;
   GrowingArray<Chunk> chunks_;
   GrowingArray<std::uint32_t> chunk_offsets_;
@@ -110,28 +132,24 @@ void Packer::collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uin
 }
 
 // The look-ups of a group of channels at one tap.
-void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, int group,
+void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, const Group& group,
                           std::uint32_t table_offset, std::size_t& count) {
-  const int channel = layout_.firstChannel(group), group_size = weights_.group_size;
-  const int present = std::min(layout_.endChannel(group), channels_) - channel;
   const std::int8_t* from =
-      &plane.codes[(static_cast<std::size_t>(filter) * task_.taps() + tap) * channels_ + channel];
+      &plane.codes[(static_cast<std::size_t>(filter) * task_.taps() + tap) * channels_ + group.channel];
   int codes[4] = {0, 0, 0, 0};
-  for (int i = 0; i < present; ++i) codes[i] = from[i];
-  const std::uint8_t* scales_from = &plane.scales[static_cast<std::size_t>(filter) * scales_per_filter_];
-  const bool one_scale =
-      group_size == kWholeFilter || channel / group_size == (channel + present - 1) / group_size;
-  if (one_scale && plane.negative_scales.empty()) {
-    addLookUp(codes, scales_from[scaleIndex(channel, tap, channels_, group_size)], table_offset, count);
+  for (int i = 0; i < group.count; ++i) codes[i] = from[i];
+  const std::size_t filter_scales = static_cast<std::size_t>(filter) * scales_per_filter_;
+  if (group.one_scale && plane.negative_scales.empty()) {
+    const int scale = plane.scales[filter_scales + tap * scales_per_tap_ + group.scale];
+    addLookUp(codes, scale, table_offset, count);
     return;
   }
   int scales[4] = {0, 0, 0, 0};
-  for (int i = 0; i < present; ++i) {
-    const int index = scaleIndex(channel + i, tap, channels_, group_size);
+  for (int i = 0; i < group.count; ++i) {
+    const std::size_t index =
+        filter_scales + scaleIndex(group.channel + i, tap, channels_, weights_.group_size);
     const bool negative = codes[i] < 0 && !plane.negative_scales.empty();
-    scales[i] = negative
-                    ? plane.negative_scales[static_cast<std::size_t>(filter) * scales_per_filter_ + index]
-                    : scales_from[index];
+    scales[i] = (negative ? plane.negative_scales : plane.scales)[index];
   }
   collectMixedGroup(codes, scales, table_offset, count);
 }
@@ -149,7 +167,8 @@ std::size_t Packer::collect(int filter, int block, int kernel_row) {
     for (const TernaryPlane& plane : weights_.planes) {
       for (int group = first_group; group < end_group; ++group) {
         const int table = (group - first_group) * layout_.entries * layout_.entry_vectors;
-        collectGroup(plane, filter, kernel_row * window.kernel_w + s, group,
+        collectGroup(plane, filter, kernel_row * window.kernel_w + s,
+                     groups_[static_cast<std::size_t>(group)],
                      static_cast<std::uint32_t>(table + vector) * 16, count);
       }
     }
@@ -157,15 +176,24 @@ std::size_t Packer::collect(int filter, int block, int kernel_row) {
   return count;
 }
 
-// The look-ups with those of one scale together (a counting sort).
+// The look-ups with those of one scale together, scales in the order of their appearance (a counting sort).
 std::span<const LookUp> Packer::gatherScales(std::size_t count) {
-  const auto smaller = [](const LookUp& a, const LookUp& b) { return a.scale < b.scale; };
-  if (std::is_sorted(look_ups_, look_ups_ + count, smaller)) return {look_ups_, count};
-  std::size_t begin[256] = {};
-  for (std::size_t i = 0; i < count; ++i) ++begin[look_ups_[i].scale];
-  std::size_t before = 0;
-  for (std::size_t& at : begin) before += std::exchange(at, before);
-  for (std::size_t i = 0; i < count; ++i) sorted_[begin[look_ups_[i].scale]++] = look_ups_[i];
+  std::uint8_t scales[256];
+  std::size_t distinct = 0;
+  ++turn_;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t scale = look_ups_[i].scale;
+    if (scale_turn_[scale] != turn_) {
+      scale_turn_[scale] = turn_;
+      scale_begin_[scale] = 0;
+      scales[distinct++] = scale;
+    }
+    ++scale_begin_[scale];
+  }
+  if (distinct <= 1) return {look_ups_, count};
+  std::uint32_t before = 0;
+  for (std::size_t i = 0; i < distinct; ++i) before += std::exchange(scale_begin_[scales[i]], before);
+  for (std::size_t i = 0; i < count; ++i) sorted_[scale_begin_[look_ups_[i].scale]++] = look_ups_[i];
   return {sorted_, count};
 }
 
@@ -359,9 +387,10 @@ AlignedBuffer packSums(const ConvTask& task, const TernaryWeights& weights, cons
   const SumLayout layout = sumLayout(task, kind);
   // Four codes have at most four scales.
   const std::size_t most = weights.planes.size() * 4 * task.window.kernel_w * layout.groups_per_block;
-  AlignedBuffer room(2 * most * sizeof(LookUp));
-  if (!room.data()) return {};
-  Packer packer(task, weights, kind, layout, {reinterpret_cast<LookUp*>(room.data()), 2 * most});
+  AlignedBuffer room(2 * most * sizeof(LookUp)), groups(layout.groups * sizeof(Group));
+  if (!room.data() || !groups.data()) return {};
+  Packer packer(task, weights, kind, layout, {reinterpret_cast<LookUp*>(room.data()), 2 * most},
+                {reinterpret_cast<Group*>(groups.data()), static_cast<std::size_t>(layout.groups)});
   return packer.pack(packer.chooseMode());
 }
 

@@ -55,20 +55,6 @@ void gatherLanes(const std::uint8_t* const (&lanes)[16], int lane_count, int cou
   }
 }
 
-// The vectors behind a row of `columns` vectors: what follows a lane's pixels begins the next lane's, and the
-// last lane's line goes on.
-void appendHalo(const SumLayout& layout, const std::uint8_t* lines, std::size_t line_stride,
-                std::uint8_t* vectors) {
-  const std::size_t lanes = layout.lanes, row = lanes * layout.columns;
-  for (int h = 0; h < layout.halo; ++h, vectors += lanes) {
-    std::memcpy(vectors + row, vectors + 1, lanes - 1);
-    for (int lane_y = 0; lane_y < layout.lanes_y; ++lane_y) {
-      const std::uint8_t* line = lines + lane_y * line_stride;
-      vectors[row + (lane_y + 1) * layout.lanes_x - 1] = line[layout.lanes_x * layout.columns + h];
-    }
-  }
-}
-
 void packBlocks(const ConvTask& task, const SumLayout& layout, const std::uint8_t* plane, std::uint8_t pad,
                 std::uint8_t* packed, std::uint8_t* lines) {
   const Window& window = task.window;
@@ -86,8 +72,8 @@ void packBlocks(const ConvTask& task, const SumLayout& layout, const std::uint8_
         strided.copy(lines + lane_y * line_stride,
                      inside ? plane + static_cast<std::size_t>(y) * task.in.width : nullptr, pad);
       }
-      gatherLanes(lanes, layout.lanes, layout.columns, packed);
-      appendHalo(layout, lines, line_stride, packed);
+      // What follows a lane's pixels begins the next lane's, and the last lane's line goes on.
+      gatherLanes(lanes, layout.lanes, layout.rowVectors(), packed);
       // What was written too much is overwritten next.
       packed += static_cast<std::size_t>(layout.rowVectors()) * layout.lanes;
     }
@@ -133,11 +119,12 @@ void copyAccumulators(const ConvTask& task, const SumLayout& layout, const SumTi
 // 16 accumulators to bytes in the pixels' order.
 TREFOIL_INLINE v128_t requantize16(const Requantizer& requantizer, const std::int32_t* from,
                                    PixelOrder order) {
-  const v128_t first = requantizer.apply(wasm_v128_load(from), wasm_v128_load(from + 4));
-  const v128_t second = requantizer.apply(wasm_v128_load(from + 8), wasm_v128_load(from + 12));
-  const v128_t bytes = wasm_u8x16_narrow_i16x8(first, second);
-  if (order == PixelOrder::kNatural) return bytes;
-  return wasm_i8x16_shuffle(bytes, bytes, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+  const v128_t a = wasm_v128_load(from), b = wasm_v128_load(from + 4), c = wasm_v128_load(from + 8),
+               d = wasm_v128_load(from + 12);
+  if (order == PixelOrder::kNatural) {
+    return wasm_u8x16_narrow_i16x8(requantizer.apply(a, b), requantizer.apply(c, d));
+  }
+  return wasm_v128_or(requantizer.apply(a, c), wasm_i16x8_shl(requantizer.apply(b, d), 8));
 }
 
 // Pixels of up to 8 vectors of 8 or 16 lanes to the lanes' places.

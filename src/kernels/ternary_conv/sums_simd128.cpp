@@ -200,7 +200,10 @@ bool sumsSupport(const ConvTask& task, const TernaryWeights& weights, const SumK
     return false;
   }
   if (kind.bytes() && task.input_max > kMostInputBytes) return false;
-  if ((kind.bytes() || kind.depth == 3) && !scalesAreShared(task, weights, kind)) return false;
+  const bool small_groups = weights.group_size != kWholeFilter && weights.group_size <= kind.largest_group;
+  if (kind.largest_group > 0 && !small_groups) return false;
+  const bool any_scales = !kind.bytes() && kind.depth == 4 && kind.largest_group == 0;
+  if (!any_scales && !scalesAreShared(task, weights, kind)) return false;
   return sumLayout(task, kind).entry_vectors <= kMostEntryVectors;
 }
 

@@ -43,14 +43,17 @@ constexpr TernaryConvVariant sums(std::string_view name) {
 }
 
 constexpr int kAny = std::numeric_limits<int>::max();
-constexpr SumKind kBytes4{16, 4, 4, 128 << 10}, kBytes3{16, 3, 8, 48 << 10};
-constexpr SumKind kWords4{8, 4, 8, 112 << 10}, kWords3{8, 3, 8, 48 << 10};
+constexpr SumKind kBytes3{16, 3, 8, 0}, kBytes4{16, 4, 8, 200 << 10};
+constexpr SumKind kWords3{8, 3, 8, 0}, kWords4{8, 4, 8, 0};
+// For a few scales a filter in small groups: the more channels a block has, the more look-ups share a scale.
+constexpr SumKind kWide4{8, 4, 8, 320 << 10, 15};
 
 constexpr TernaryConvVariant kVariants[] = {
     {"fc_simd128", Isa::kSimd128, fcSupports, packFc, fcScratchBytes, fcRun},
-    sums<kBytes3, 500>("g3_bytes_simd128"),
+    sums<kBytes3, 1000>("g3_bytes_simd128"),
     sums<kBytes4, kAny>("g4_bytes_simd128"),
-    sums<kWords3, 500>("g3_simd128"),
+    sums<kWords3, 250>("g3_simd128"),
+    sums<kWide4, kAny>("g4_wide_simd128"),
     sums<kWords4, kAny>("g4_simd128"),
     multipliedOut<kConvI16Fc>("fcdot_simd128", Isa::kSimd128),
     multipliedOut<kConvI16Depthwise35>("depthwise35_simd128", Isa::kSimd128),
