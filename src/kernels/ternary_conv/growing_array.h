@@ -21,6 +21,11 @@ class GrowingArray {
     return resize(std::max(count_ + more, capacity_ + capacity_ / 4));
   }
   void put(const T& value) { data()[count_++] = value; }
+  // `more` elements of any value, for which there is room.
+  T* extend(std::size_t more) {
+    count_ += more;
+    return data() + count_ - more;
+  }
   void clear() { count_ = 0; }
   T* data() { return reinterpret_cast<T*>(buffer_.data()); }
   const T* data() const { return reinterpret_cast<const T*>(buffer_.data()); }

@@ -103,7 +103,7 @@ class Packer {
   std::uint32_t turn_ = 0;
   RunWriter runs_;
   GrowingArray<Chunk> chunks_;
-  GrowingArray<std::uint32_t> chunk_offsets_;
+  GrowingArray<std::uint32_t> chunk_offsets_, by_codes_;
   GrowingArray<std::uint32_t> words_;
 };
 
@@ -230,36 +230,39 @@ void Packer::addItems16(std::span<const LookUp> look_ups, std::uint32_t filter) 
     const std::span<const LookUp> segment = look_ups.subspan(begin, end - begin);
     const auto added = static_cast<std::size_t>(
         std::count_if(segment.begin(), segment.end(), [](const LookUp& l) { return l.sign > 0; }));
-    runs_.begin(filter << 16 | segment[0].scale, added, segment.size() - added);
-    for (const int wanted : {1, -1}) {
-      for (const LookUp& look_up : segment) {
-        if (look_up.sign == wanted) runs_.put(look_up.offset);
-      }
-    }
+    std::uint32_t* to = runs_.put(filter << 16 | segment[0].scale, added, segment.size() - added);
+    // Which of both it is can't be predicted, hence without a branch.
+    std::uint32_t* ends[2] = {to, to + added};
+    for (const LookUp& look_up : segment) *ends[look_up.sign < 0]++ = look_up.offset;
   }
 }
 
 // Fills chunk after chunk, each time with the look-ups of most codes that fit.
 bool Packer::cutIntoChunks(std::span<const LookUp> look_ups) {
-  const int limit = kChunkLimit / task_.input_max;
   const auto codes_of = [](const LookUp& look_up) { return look_up.positive + look_up.negative; };
-  std::size_t left[5] = {}, next[5] = {};
-  for (const LookUp& look_up : look_ups) ++left[codes_of(look_up)];
-  if (!chunk_offsets_.reserve(look_ups.size())) return false;
+  std::size_t next[5] = {}, end[5] = {};  // of the look-ups of as many codes, in by_codes_
+  for (const LookUp& look_up : look_ups) ++end[codes_of(look_up)];
+  for (int codes = 1; codes <= 4; ++codes) {
+    next[codes] = end[codes - 1];
+    end[codes] += next[codes];
+  }
+  by_codes_.clear();
+  if (!by_codes_.reserve(look_ups.size()) || !chunk_offsets_.reserve(look_ups.size())) return false;
+  std::size_t at[5];
+  std::copy_n(next, 5, at);
+  for (const LookUp& look_up : look_ups) by_codes_[at[codes_of(look_up)]++] = look_up.offset;
   for (std::size_t remaining = look_ups.size(); remaining > 0;) {
-    const auto begin = static_cast<std::uint32_t>(chunk_offsets_.count());
-    int room = limit;
+    const std::size_t begin = chunk_offsets_.count();
+    std::size_t room = static_cast<std::size_t>(kChunkLimit / task_.input_max);
     for (int codes = 4; codes > 0; --codes) {
-      for (std::size_t& at = next[codes]; left[codes] > 0 && room >= codes; ++at) {
-        if (codes_of(look_ups[at]) != codes) continue;
-        chunk_offsets_.put(look_ups[at].offset);
-        --left[codes];
-        room -= codes;
-      }
+      const std::size_t taken = std::min(end[codes] - next[codes], room / codes);
+      std::copy_n(by_codes_.data() + next[codes], taken, chunk_offsets_.extend(taken));
+      next[codes] += taken;
+      room -= taken * codes;
     }
-    const auto count = static_cast<std::uint16_t>(chunk_offsets_.count() - begin);
+    const std::size_t count = chunk_offsets_.count() - begin;
     if (!chunks_.reserve(1)) return false;
-    chunks_.put({begin, count, look_ups[0].scale});
+    chunks_.put({static_cast<std::uint32_t>(begin), static_cast<std::uint16_t>(count), look_ups[0].scale});
     remaining -= count;
   }
   return true;
@@ -277,17 +280,13 @@ bool Packer::addItems8(std::span<const LookUp> look_ups, std::uint32_t filter) {
     return a.count != b.count ? a.count > b.count : a.begin < b.begin;
   });
   if (!runs_.reserve(chunks_.count(), chunk_offsets_.count())) return false;
-  const auto put = [&](const Chunk& chunk) {
-    for (std::uint32_t i = 0; i < chunk.count; ++i) runs_.put(chunk_offsets_[chunk.begin + i]);
-  };
   for (std::size_t i = 0; i < chunks_.count(); i += 2) {
     const Chunk& first = chunks_[i];
-    const bool paired = i + 1 < chunks_.count();
-    const std::uint32_t second_scale = paired ? chunks_[i + 1].scale : 0;
-    runs_.begin(filter << 16 | second_scale << 8 | first.scale, first.count,
-                paired ? chunks_[i + 1].count : 0);
-    put(first);
-    if (paired) put(chunks_[i + 1]);
+    const Chunk second = i + 1 < chunks_.count() ? chunks_[i + 1] : Chunk{};
+    std::uint32_t* to =
+        runs_.put(filter << 16 | std::uint32_t{second.scale} << 8 | first.scale, first.count, second.count);
+    to = std::copy_n(&chunk_offsets_[first.begin], first.count, to);
+    std::copy_n(&chunk_offsets_[second.begin], second.count, to);
   }
   return true;
 }

@@ -39,29 +39,47 @@ bool RunWriter::sort(std::uint32_t unit) {
 }
 
 // Filling items up costs look-ups; a change of the numbers costs mispredicted branches.
-std::uint32_t RunWriter::cost(std::uint32_t unit) const {
+std::uint32_t RunWriter::cost(std::uint32_t unit) {
   constexpr std::uint32_t kChange = 40;  // cycles; a vector of an entry takes about half of one
-  std::uint32_t fill = 0, runs = 0;
-  for (std::size_t i = 0; i < items_.count(); ++i) {
-    const SumItem& item = items_[i];
-    fill += roundUp(item.first, unit) - item.first + roundUp(item.second, unit) - item.second;
-    if (i == 0 || !alike(items_[i - 1], item, unit)) ++runs;
+  std::uint32_t fill = 0;
+  keys_.clear();
+  for (std::size_t i = 0; i < runs_.count(); ++i) {
+    const Run& run = runs_[i];
+    const std::uint32_t first = roundUp(run.first, unit), second = roundUp(run.second, unit);
+    fill += run.items * (first - run.first + second - run.second);
+    keys_.put(first << 16 | second);
   }
-  return fill * static_cast<std::uint32_t>(tile_ + 1) / 2 + runs * kChange;
+  std::sort(keys_.data(), keys_.data() + keys_.count());
+  const auto changes = std::unique(keys_.data(), keys_.data() + keys_.count()) - keys_.data();
+  return fill * static_cast<std::uint32_t>(tile_ + 1) / 2 + static_cast<std::uint32_t>(changes) * kChange;
+}
+
+// Needs the items sorted by unit 1; false where memory is out.
+bool RunWriter::chooseUnit(std::uint32_t& unit) {
+  runs_.clear();
+  for (std::size_t i = 0; i < items_.count(); ++i) {
+    if (i == 0 || !alike(items_[i - 1], items_[i], 1)) {
+      if (!runs_.reserve(1)) return false;
+      runs_.put({items_[i].first, items_[i].second, 0});
+    }
+    ++runs_[runs_.count() - 1].items;
+  }
+  keys_.clear();
+  if (!keys_.reserve(runs_.count())) return false;
+  std::uint32_t best = cost(unit = 1);
+  for (const std::uint32_t candidate : {2, 4}) {
+    const std::uint32_t candidate_cost = cost(candidate);
+    if (candidate_cost >= best) continue;
+    best = candidate_cost;
+    unit = candidate;
+  }
+  return true;
 }
 
 bool RunWriter::write(GrowingArray<std::uint32_t>& words) {
-  std::uint32_t best_unit = 1, best = ~std::uint32_t{0};
-  for (const std::uint32_t unit : {1, 2, 4}) {
-    if (!sort(unit)) return false;
-    const std::uint32_t unit_cost = cost(unit);
-    if (unit_cost < best) {
-      best = unit_cost;
-      best_unit = unit;
-    }
-  }
-  const std::uint32_t unit = best_unit;
-  if (!sort(unit)) return false;
+  std::uint32_t unit = 1;
+  if (!sort(1) || !chooseUnit(unit)) return false;
+  if (unit > 1 && !sort(unit)) return false;
   // An item is at most filled up by unit - 1 twice; besides its head it may begin a run.
   if (!words.reserve(offsets_.count() + items_.count() * (3 + 2 * unit) + 1)) return false;
   for (std::size_t i = 0, end; i < items_.count(); i = end) {
@@ -73,10 +91,10 @@ bool RunWriter::write(GrowingArray<std::uint32_t>& words) {
     for (std::size_t at = i; at < end; ++at) {
       const SumItem& item = items_[at];
       const std::uint32_t* from = offsets_.data() + item.begin;
-      words.put(item.head);
-      for (std::uint32_t n = 0; n < first; ++n) words.put(n < item.first ? from[n] : zero_entry_);
-      from += item.first;
-      for (std::uint32_t n = 0; n < second; ++n) words.put(n < item.second ? from[n] : zero_entry_);
+      std::uint32_t* to = words.extend(1 + first + second);
+      *to++ = item.head;
+      to = std::fill_n(std::copy_n(from, item.first, to), first - item.first, zero_entry_);
+      std::fill_n(std::copy_n(from + item.first, item.second, to), second - item.second, zero_entry_);
     }
   }
   words.put(0);

@@ -27,24 +27,31 @@ class RunWriter {
   bool reserve(std::size_t items, std::size_t offsets) {
     return items_.reserve(items) && offsets_.reserve(offsets);
   }
-  // Then the item's offsets follow by put().
-  void begin(std::uint32_t head, std::size_t first, std::size_t second) {
+  // Returns where the item's offsets go.
+  std::uint32_t* put(std::uint32_t head, std::size_t first, std::size_t second) {
     items_.put({head, static_cast<std::uint32_t>(offsets_.count()), static_cast<std::uint16_t>(first),
                 static_cast<std::uint16_t>(second)});
+    return offsets_.extend(first + second);
   }
-  void put(std::uint32_t offset) { offsets_.put(offset); }
 
   // Appends the runs to `words`; false where memory is out.
   bool write(GrowingArray<std::uint32_t>& words);
 
  private:
+  // Items whose numbers of entries are the same.
+  struct Run {
+    std::uint32_t first, second, items;
+  };
+
   bool sort(std::uint32_t unit);
-  std::uint32_t cost(std::uint32_t unit) const;
+  bool chooseUnit(std::uint32_t& unit);
+  std::uint32_t cost(std::uint32_t unit);
 
   std::uint32_t zero_entry_;
   int tile_;
   GrowingArray<SumItem> items_, sorted_;
-  GrowingArray<std::uint32_t> offsets_, counts_;
+  GrowingArray<std::uint32_t> offsets_, counts_, keys_;
+  GrowingArray<Run> runs_;
 };
 
 }  // namespace trefoil
