@@ -230,9 +230,14 @@ void Packer::addItems16(std::span<const LookUp> look_ups, std::uint32_t filter) 
     const std::span<const LookUp> segment = look_ups.subspan(begin, end - begin);
     const auto added = static_cast<std::size_t>(
         std::count_if(segment.begin(), segment.end(), [](const LookUp& l) { return l.sign > 0; }));
-    std::uint32_t* to = runs_.put(filter << 16 | segment[0].scale, added, segment.size() - added);
+    // With a negative scale where more entries are subtracted there are fewer kinds of items.
+    const std::size_t subtracted = segment.size() - added;
+    const bool negate = subtracted > added;
+    const auto scale = static_cast<std::uint16_t>(negate ? -segment[0].scale : segment[0].scale);
+    std::uint32_t* to =
+        runs_.put(filter << 16 | scale, std::max(added, subtracted), std::min(added, subtracted));
     // Which of both it is can't be predicted, hence without a branch.
-    std::uint32_t* ends[2] = {to, to + added};
+    std::uint32_t* ends[2] = {to + (negate ? subtracted : 0), to + (negate ? 0 : added)};
     for (const LookUp& look_up : segment) *ends[look_up.sign < 0]++ = look_up.offset;
   }
 }

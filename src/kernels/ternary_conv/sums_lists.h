@@ -10,7 +10,7 @@
 //     sums for a filter, their numbers of entries are the halves of `counts` and the same for all items of a
 //     run, so that no end of a loop comes as a surprise. The upper half of `head` is the filter within the
 //     slice.
-//       16-bit sums: the first one minus the second, times the scale in the lower half of `head`.
+//       16-bit sums: the first one minus the second, times the scale in the lower half of `head`, an int16.
 //       8-bit sums: each one times its scale, a byte of `head`; the second may be empty, with scale 0.
 // Offsets are in bytes from the block's table. A few words are readable behind every list.
 #pragma once

@@ -40,7 +40,7 @@ bool RunWriter::sort(std::uint32_t unit) {
 
 // Filling items up costs look-ups; a change of the numbers costs mispredicted branches.
 std::uint32_t RunWriter::cost(std::uint32_t unit) {
-  constexpr std::uint32_t kChange = 40;  // cycles; a vector of an entry takes about half of one
+  constexpr std::uint32_t kChange = 20;  // cycles; a vector of an entry takes about half of one
   std::uint32_t fill = 0;
   keys_.clear();
   for (std::size_t i = 0; i < runs_.count(); ++i) {
