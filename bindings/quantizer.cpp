@@ -12,6 +12,7 @@
 #include "format/format.h"
 #include "graph/float_eval.h"
 #include "onnx/onnx_reader.h"
+#include "onnx_export/export_onnx.h"
 #include "passes/passes.h"
 #include "quantize/layer_reference.h"
 #include "quantize/quantize.h"
@@ -286,6 +287,19 @@ val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& 
   });
 }
 
+// A .trefoil as an ONNX graph; needs no open network.
+val exportModel(const val& file) {
+  return guarded([&] {
+    auto bytes = copyIn(file);
+    if (!bytes) return failure(bytes.error());
+    const auto model = readModel(bytes->bytes());
+    if (!model) return failure(model.error());
+    const auto onnx = exportOnnx(*model);
+    if (!onnx) return failure(onnx.error());
+    return success(copyOut(std::span(reinterpret_cast<const std::uint8_t*>(onnx->data()), onnx->size())));
+  });
+}
+
 val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
 
 }  // namespace
@@ -298,6 +312,7 @@ EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
   emscripten::function("addCalibrationImage", &addCalibrationImage);
   emscripten::function("checkRecipe", &checkRecipe);
   emscripten::function("quantize", &quantizeNetwork);
+  emscripten::function("exportOnnx", &exportModel);
   emscripten::function("supportedOperators", &supportedOperators);
 }
 

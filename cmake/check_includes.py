@@ -21,6 +21,7 @@ DEPENDS = {
     'kernels': ['base'],
     'runtime': ['format', 'kernels', 'image'],
     'quantize': ['onnx', 'passes', 'format', 'image'],
+    'onnx_export': ['format'],
     'train': ['quantize'],
 }
 
@@ -29,7 +30,7 @@ LIBRARIES = {
     'emscripten': ['bindings'],
     'wasm_simd128.h': ['src/base/simd.h'],
     'simde/': ['src/base/simd.h'],
-    'protozero/': ['src/onnx'],
+    'protozero/': ['src/onnx', 'src/onnx_export'],
     'flatbuffers/': ['src/format'],
     'Eigen/': ['src/graph', 'src/passes', 'src/quantize', 'src/train'],
     'doctest/': [],

@@ -161,6 +161,7 @@ export interface QuantizerModule {
     sourceHash: string,
     progress: ModuleProgress,
   ): ModuleReply<{ model: Uint8Array<ArrayBuffer>; report: string }>;
+  exportOnnx(file: Uint8Array): ModuleReply<Uint8Array<ArrayBuffer>>;
   supportedOperators(): string[];
 }
 

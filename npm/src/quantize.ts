@@ -15,6 +15,7 @@ import type { HostProgress } from './quantizer-host.js';
 import { recipeOf } from './recipe.js';
 import type { ImageInput, ModelSource } from './types.js';
 
+export { exportOnnx } from './export-onnx.js';
 export { modelCache } from './model-cache.js';
 export { loadFloatModel } from './float-model.js';
 export { TrefoilError, type ErrorCode, type ErrorDetails } from './errors.js';

@@ -31,6 +31,14 @@ export class QuantizerHost {
     });
   }
 
+  /** In an instance of its own: no network need be open. */
+  exportOnnx(wasm: WebAssembly.Module, file: Uint8Array): Promise<Reply<Uint8Array<ArrayBuffer>>> {
+    return replying(async () => {
+      const engine = await Engine.create<QuantizerModule>(createQuantizer, wasm);
+      return engine.call((module) => module.exportOnnx(file));
+    });
+  }
+
   evaluate(image: HostImage, preprocess: Preprocess, topK: number): Promise<Reply<FloatRun>> {
     return this.#withImage(image, (module, { data, width, height, channels }) =>
       module.evaluate(data, width, height, channels, preprocess, topK),

@@ -329,6 +329,20 @@ describe('classify', () => {
   });
 });
 
+describe('export', () => {
+  test('writes an ONNX graph, but not over the model', async () => {
+    const { code, value } = await json(['export', model, '-o', 'out.onnx']);
+    expect(code).toBe(0);
+    const bytes = readFileSync(join(folder, 'out.onnx'));
+    expect(value).toEqual({ model, output: 'out.onnx', fileBytes: bytes.length });
+    expect(bytes.includes('DequantizeLinear')).toBe(true);
+    expect((await run(['export', model])).code).toBe(2);
+    expect((await run(['export', model, '-o', model])).code).toBe(2);
+    expect((await run(['export', onnxPath, '-o', 'other.onnx'])).code).toBe(1);
+    expect(existsSync(join(folder, 'other.onnx'))).toBe(false);
+  }, 60_000);
+});
+
 describe('evaluate', () => {
   test('counts over folders named as the labels, against the float network', async () => {
     const { code, value } = await json([

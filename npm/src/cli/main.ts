@@ -10,6 +10,7 @@ import { batch, type BatchFlags } from './commands/batch.js';
 import { bench, type BenchFlags } from './commands/bench.js';
 import { classify, type ClassifyFlags } from './commands/classify.js';
 import { evaluate, type EvaluateFlags } from './commands/evaluate.js';
+import { exportCommand, type ExportFlags } from './commands/export.js';
 import { inspect } from './commands/inspect.js';
 import { quantize, type QuantizeFlags } from './commands/quantize.js';
 import { addOutputFlags, addPreprocessFlags, wholeNumber, type OutputFlags } from './flags.js';
@@ -182,6 +183,15 @@ function benchCommand(signal: AbortSignal): Command {
   return command.action((model: string, flags: BenchFlags) => bench(model, flags, signal));
 }
 
+function exportOnnxCommand(signal: AbortSignal): Command {
+  const command = new Command('export')
+    .description('write a ternary model as a standard ONNX graph, for other engines')
+    .argument('<model>', 'a .trefoil')
+    .requiredOption('-o, --output <file>', 'the .onnx to write');
+  addOutputFlags(command);
+  return command.action((model: string, flags: ExportFlags) => exportCommand(model, flags, signal));
+}
+
 function laterCommand(name: string): Command {
   return new Command(name)
     .description('not in this version')
@@ -209,6 +219,7 @@ function makeProgram(signal: AbortSignal): Command {
     quantizeCommand(signal),
     classifyCommand(signal),
     evaluateCommand(signal),
+    exportOnnxCommand(signal),
     batchCommand(signal),
     benchCommand(signal),
     laterCommand('sweep'),
