@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page bench bench-growth bench-kernels bench-gemm lint format clean \
+.PHONY: help demo test wasm npm page bench bench-growth bench-kernels bench-gemm bench-instructions lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26 \
         test-native test-asan test-wasm test-node test-browser test-consumers
 
@@ -86,6 +86,11 @@ bench-kernels: setup-wasm
 bench-gemm: setup-wasm
 	exec cmake --workflow --preset bench
 	node --no-liftoff build/wasm/tests/gemm_bench.js $(ARGS)
+
+# What the test `instructions` compares with: renew it where a kernel's count has changed by intent.
+bench-instructions: setup-native
+	exec cmake --workflow --preset instructions
+	node tests/bench/instructions.mjs build/native/tests/kernel_instructions --renew
 
 # --- style ----------------------------------------------------------------------------------------------------
 lint: setup-lint setup-native

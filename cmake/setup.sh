@@ -2,7 +2,7 @@
 # Sets up what the named groups need and is missing; a second run finds everything in place and does nothing.
 #   usage: cmake/setup.sh GROUP...
 #   wasm     CMake, the header libraries, Emscripten 3.1.69 or newer, npm packages
-#   native   a C++ compiler, SIMDe
+#   native   a C++ compiler, SIMDe, valgrind
 #   lint     clang-format, clang-tidy
 #   browser  Chromium
 #   firefox  Firefox, where Debian has it; its test says so where it is missing
@@ -14,7 +14,7 @@ declare -A debian_packages=(
   [wasm]='ca-certificates cmake ninja-build ccache libprotozero-dev libflatbuffers-dev flatbuffers-compiler
           doctest-dev libeigen3-dev'
   [native]='cmake ninja-build ccache g++ libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-            doctest-dev libeigen3-dev libsimde-dev'
+            doctest-dev libeigen3-dev libsimde-dev valgrind'
   [lint]='clang-format-19 clang-tidy-19'
   [browser]='chromium fonts-dejavu-core'
   [firefox]=''
