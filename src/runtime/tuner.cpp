@@ -170,7 +170,7 @@ void Tuner::step(double since) {
   if (!bench_) bench_ = std::make_unique<Bench>(kind);
   const double start = clock_();
   Packed packed;
-  bench_->pack(conv.candidates[times_.size()], &packed);
+  bench_->pack(conv.candidates[again_ ? 0 : times_.size()], &packed);
   double best = kNever;
   if (packed.ready()) {
     ms_a_weight_ = (clock_() - start) / static_cast<double>(kind.weights());
@@ -196,8 +196,16 @@ void Tuner::step(double since) {
     }
     ms_a_mac_ = best / static_cast<double>(kind.macs());
   }
-  times_.push_back(best);
-  if (times_.size() == conv.candidates.size()) finishConv();
+  if (again_)
+    times_.front() = std::min(times_.front(), best);
+  else
+    times_.push_back(best);
+  if (times_.size() < conv.candidates.size()) return;
+  const bool another = fasterThanFirst(times_) != 0;
+  if (another && !again_)
+    again_ = true;
+  else
+    finishConv();
 }
 
 void Tuner::finishConv() {
@@ -215,6 +223,7 @@ void Tuner::leaveOut() {
 
 void Tuner::nextConv() {
   times_.clear();
+  again_ = false;
   bench_.reset();
   ++conv_;
 }

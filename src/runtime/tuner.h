@@ -33,7 +33,8 @@ class Tuner {
   // left to do. Memory is needed for one convolution and one kernel at a time.
   bool work(double milliseconds);
 
-  // Of all convolutions that were timed.
+  // Of all convolutions that were timed. A machine that is busy for a moment makes any kernel look slow:
+  // before another one is preferred, the first is timed a second time.
   const KernelChoices& choices() const { return choices_; }
   double spent() const { return spent_; }  // milliseconds
   int leftOut() const { return left_out_; }
@@ -58,6 +59,7 @@ class Tuner {
   std::vector<double> times_;       // of its candidates so far, milliseconds
   double ms_a_weight_ = 1.5e-5;     // packing; foreseen, and then as it was last
   double ms_a_mac_ = 5e-8;          // running
+  bool again_ = false;              // the first candidate is timed once more
   int left_out_ = 0;
   KernelChoices choices_;
 };

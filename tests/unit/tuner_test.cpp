@@ -241,6 +241,26 @@ TEST_SUITE("tuner") {
     CHECK(tuner.choices().begin()->first == small.kind.key());
   }
 
+  TEST_CASE("a busy moment changes no choice") {
+    const std::vector<TunableConv> all = someConvs();
+    const TunableConv conv = *std::find_if(all.begin(), all.end(), [](const TunableConv& c) {
+      return c.kind.ternary && c.candidates.size() == 2;
+    });
+    for (int begin = 8; begin < 60; ++begin) {
+      CAPTURE(begin);
+      CoarseClock coarse;  // by which both kernels take equally long
+      const Clock clock = [&] {
+        if (coarse.reads >= begin && coarse.reads < begin + 12) coarse.now += 20;
+        return coarse();
+      };
+      Tuner tuner({conv}, 1e9, clock);
+      while (tuner.work(1)) {
+      }
+      REQUIRE(tuner.choices().size() == 1);
+      CHECK(tuner.choices().begin()->second == conv.candidates.front());
+    }
+  }
+
   TEST_CASE("clocks that are no good end the work") {
     const std::vector<TunableConv> convs = someConvs();
     double now = 0;
