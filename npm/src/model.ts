@@ -57,6 +57,7 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   #rest: ByteReader | undefined;
   /** Wanted after the first answer, until that has come. */
   #tuneLater: TuneChoice | undefined;
+  #tuneTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(link: Link<RuntimeHost>, info: ModelInfo, tuneLater: TuneChoice | undefined) {
     super(link, info.labels);
@@ -101,7 +102,11 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   }
 
   async tune(options: TuneOptions & RunOptions = {}): Promise<Tuning> {
-    return this.#tuneNow(checkTune(options, 'tune'), checkSignal(options.signal));
+    const choice = checkTune(options, 'tune');
+    const signal = checkSignal(options.signal);
+    this.#tuneLater = undefined;
+    clearTimeout(this.#tuneTimer);
+    return this.#tuneNow(choice, signal);
   }
 
   async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
@@ -116,12 +121,12 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     if (!choice) return;
     this.#tuneLater = undefined;
     // What fails here, fails because the model has been disposed of, or will show in the next answer.
-    const timer: unknown = setTimeout(
+    this.#tuneTimer = setTimeout(
       () => void this.#tuneNow(choice).catch(() => undefined),
       tuneAfterMilliseconds,
     );
     // In Node: not worth keeping a program running.
-    (timer as { unref?: () => void }).unref?.();
+    (this.#tuneTimer as { unref?: () => void }).unref?.();
   }
 
   /** Goes on with the whole file in place of its first planes, once the reader has it. */

@@ -27,6 +27,7 @@ const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 export class RuntimeHost {
   #engine: Engine<RuntimeModule> | undefined;
   #wasm: WebAssembly.Module | undefined;
+  #tuning: Promise<Reply<RuntimeTuning>> | undefined;
 
   load(
     wasm: WebAssembly.Module,
@@ -81,7 +82,9 @@ export class RuntimeHost {
 
   /** In slices, so that pictures need not wait for the end. */
   tune(budget: number): Promise<Reply<RuntimeTuning>> {
-    return replying(async () => {
+    const before = this.#tuning;
+    return (this.#tuning = replying(async () => {
+      await before; // one at a time
       const started = this.#withModule((module) => module.startTuning(budget));
       if ('error' in started) return started;
       if (started.value > 0) await pause(tuning.compileMilliseconds);
@@ -90,7 +93,7 @@ export class RuntimeHost {
         if ('error' in reply || reply.value.done) return reply;
         await pause(0);
       }
-    });
+    }));
   }
 
   loadRate(milliseconds: number): Promise<Reply<number>> {

@@ -84,6 +84,14 @@ describe('model.tune()', () => {
     model.dispose();
   });
 
+  test('two at a time wait for one another', async () => {
+    const model = await loadModel(bytes);
+    const [a, b] = await Promise.all([1, 2].map(() => model.tune({ cache: new OneText(), budget: 1e6 })));
+    expect(a!.leftOut + b!.leftOut).toBe(0);
+    expect(Object.keys(b!.kernels)).toEqual(Object.keys(a!.kernels));
+    model.dispose();
+  });
+
   test('a small budget leaves out what it does not reach', async () => {
     const cache = new OneText();
     const model = await loadModel(bytes);
