@@ -1,42 +1,52 @@
-// The demo page in headless Chromium, driven as a visitor would.
-import { existsSync, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
-import { preview, type PreviewServer } from 'vite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+// The demo page as it is built, in headless Chromium, driven as a visitor would: served as static files, under its policy.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { launchChromium, serve, type Served } from './serve.js';
 
 const root = resolve(import.meta.dirname, '../..');
-const screenshots = resolve(root, 'build/screenshots');
-let server: PreviewServer;
+const dist = join(root, 'web/dist');
+const screenshots = join(root, 'build/screenshots');
+const pictures = ['00', '01'].map((name) => join(root, `models/signs/calibration/${name}.png`));
+const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8');
+let server: Served;
 let browser: Browser;
+let context: BrowserContext;
 let page: Page;
 const problems: string[] = [];
 
-beforeAll(async () => {
-  if (!existsSync(resolve(root, 'web/dist/index.html')))
-    throw new Error('web/dist is missing: run `make page` first');
-  mkdirSync(screenshots, { recursive: true });
-  server = await preview({
-    root: resolve(root, 'web'),
-    preview: { port: 0, host: '127.0.0.1' },
-    logLevel: 'error',
+async function open(search = '', options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+  await context?.close();
+  context = await browser.newContext({
+    viewport: { width: 1200, height: 900 },
+    permissions: ['camera'],
+    ...options,
   });
-  browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+  page = await context.newPage();
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
   page.on('pageerror', (error) => problems.push(String(error)));
-  await page.goto(server.resolvedUrls!.local[0]!);
+  await page.goto(`${server.origin}/${search}`);
+  return page;
+}
+
+async function quantized(): Promise<void> {
+  await page.click('#quantize');
+  await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });
+}
+
+/** Waits until all images of a set have been classified. */
+async function classified(): Promise<void> {
+  await page.waitForSelector('#outcome:not([hidden]) #totals:not([hidden])', { timeout: 60_000 });
+}
+
+beforeAll(async () => {
+  if (!existsSync(join(dist, 'index.html'))) throw new Error('web/dist is missing: run `make page` first');
+  mkdirSync(screenshots, { recursive: true });
+  server = await serve({ '/': `${dist}/`, '/models/': join(root, 'models') + '/' });
+  browser = await launchChromium(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']);
 }, 60_000);
 
 afterAll(async () => {
@@ -44,70 +54,233 @@ afterAll(async () => {
   await server?.close();
 });
 
-test('quantizes the bundled model in a worker and shows its figures', async () => {
-  await page.selectOption('#group-size', '4');
-  await page.click('#quantize');
-  await page.waitForSelector('#cancel:not([hidden])');
-  const seen = new Set<number>();
-  while (await page.isHidden('#download')) {
-    seen.add(await page.$eval('#progress', (bar) => (bar as HTMLProgressElement).value));
-    expect(await page.isHidden('#quantize-error')).toBe(true);
-    await page.waitForTimeout(50);
-  }
-  expect(seen.size).toBeGreaterThan(2); // the bar moves, so the page is not blocked
-  const summary = await page.innerText('#summary');
-  // Groups of 4 remove 75% of a ternary layer's multiplications; the int8 first and last layer keep theirs.
-  expect(summary).toMatch(/7[34]\.\d%/);
-  expect(await page.getAttribute('#download', 'download')).toBe('signs.trefoil');
+describe('the bundled network', () => {
+  beforeAll(async () => void (await open()), 60_000);
+
+  test('is quantized in a worker, with progress, and reported', async () => {
+    await page.click('#quantize');
+    await page.waitForSelector('#cancel:not([hidden])');
+    const seen = new Set<number>();
+    while (await page.isHidden('#download')) {
+      seen.add(await page.$eval('#progress', (bar) => (bar as HTMLProgressElement).value));
+      expect(await page.isHidden('#quantize-error')).toBe(true);
+      await page.waitForTimeout(50);
+    }
+    expect(seen.size).toBeGreaterThan(2); // the bar moves, so the page is not blocked
+    // Groups of 4 remove 75% of a ternary layer's multiplications; the int8 first and last layer keep theirs.
+    expect(await page.innerText('#summary')).toMatch(/7[34]\.\d%/);
+    expect(await page.innerText('#sizes')).toMatch(/2\.82 MB[\s\S]*3\d\d KB/);
+    expect(await page.locator('#layers button').count()).toBeGreaterThan(10);
+    expect(new Set(await page.locator('#layers .name').allInnerTexts()).size).toBeGreaterThan(10);
+  });
+
+  test('is compared with float on the bundled photographs, without being asked', async () => {
+    await classified();
+    expect(await page.locator('.result').count()).toBeGreaterThanOrEqual(32);
+    const accuracy = async (row: string): Promise<number> =>
+      parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
+    expect(await accuracy('float-row')).toBeGreaterThan(80);
+    expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 12);
+    expect(await page.locator('#ternary-row td').nth(2).innerText()).toMatch(/ ms$/);
+    expect(await page.locator('#latency canvas').count()).toBe(1);
+    expect(await page.innerText('#agreement')).toMatch(/agree on \d+ of 40/);
+  });
+
+  test("shows a layer's weights when it is chosen, by keyboard as well", async () => {
+    const shape = () => page.getAttribute('#histogram polyline', 'points');
+    const before = await shape();
+    expect(before!.split(' ').length).toBe(81);
+    await page.locator('#layers button').nth(6).focus();
+    await page.keyboard.press('Enter');
+    expect(await shape()).not.toBe(before);
+    expect(await page.locator('#layers button').nth(6).getAttribute('aria-pressed')).toBe('true');
+    expect(await page.locator('#layers [aria-pressed=true]').count()).toBe(1);
+    expect(await page.innerText('#histogram-title')).toContain('groups of 4');
+  });
+
+  test('is given away as a .trefoil that loads', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
+    expect(download.suggestedFilename()).toBe('signs.trefoil');
+    const { loadModel } = await import('trefoil');
+    const model = await loadModel((await download.path())!);
+    expect(model.info).toMatchObject({ classes: 20, recipe: { groupSize: 4, activationBits: 8 } });
+    model.dispose();
+  });
+
+  test('classifies chosen, dropped and pasted images', async () => {
+    await page.setInputFiles('#image-files', pictures);
+    await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);
+    await classified();
+    expect(await page.isHidden('#top1-head')).toBe(true); // no labels, so no accuracy
+
+    for (const kind of ['drop', 'paste']) {
+      const bytes = [...readFileSync(pictures[0]!)];
+      await page.evaluate(
+        ({ data, how }) => {
+          const transfer = new DataTransfer();
+          const blob = new Uint8Array(data);
+          for (let i = 0; i < 3; ++i) transfer.items.add(new File([blob], `${i}.png`, { type: 'image/png' }));
+          const event =
+            how === 'drop'
+              ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true })
+              : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
+          document.querySelector('#results')!.replaceChildren();
+          document.querySelector(how === 'drop' ? '#image-drop' : 'body')!.dispatchEvent(event);
+        },
+        { data: bytes, how: kind },
+      );
+      await page.waitForFunction(() => document.querySelectorAll('.result').length === 3);
+      await classified();
+    }
+
+    await page.setInputFiles('#image-files', join(root, 'README.md'));
+    await page.waitForSelector('#classify-error:not([hidden])');
+    expect(await page.innerText('#classify-error')).toContain('could not be decoded');
+  });
+
+  test('classifies what a camera sees, and lets it go', async () => {
+    await page.click('#camera-start');
+    await page.waitForFunction(() => /^\d/.test(document.querySelector('#camera-rate')!.textContent));
+    expect(await page.innerText('#camera-label')).toMatch(/, \d+%$/);
+    expect(await page.innerText('#camera-rate')).toMatch(/frames a second$/);
+    await page.click('#camera-stop');
+    expect(await page.isHidden('#camera')).toBe(true);
+    expect(await page.$eval('#video', (video) => (video as HTMLVideoElement).srcObject)).toBe(null);
+    expect(await page.isHidden('#classify-error')).toBe(true);
+  });
+
+  test('quantizing is cancelled', async () => {
+    await page.click('#quantize');
+    await page.waitForSelector('#cancel:not([hidden])');
+    await page.click('#cancel');
+    await page.waitForFunction(() => document.querySelector('#phase')!.textContent === 'Cancelled.');
+    expect(await page.isHidden('#report-card')).toBe(true);
+    expect(await page.isHidden('#images-card')).toBe(true);
+  });
 });
 
-test('classifies the bundled photographs with both networks', async () => {
-  await page.click('#classify');
-  await page.waitForSelector('#agreement:not([hidden])', { timeout: 120_000 });
-  const cards = await page.locator('.result').count();
-  expect(cards).toBeGreaterThanOrEqual(32);
-  const accuracy = async (row: string): Promise<number> =>
-    parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
-  expect(await accuracy('float-row')).toBeGreaterThan(85);
-  expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 12);
-  expect(await page.locator('#ternary-row td').nth(2).innerText()).toMatch(/ ms$/);
-  await page.screenshot({ path: resolve(screenshots, 'page.png'), fullPage: true });
-}, 150_000);
+describe('settings', () => {
+  test('are taken from the address, used, and written there', async () => {
+    await open('?n=64&bits=5&levels=4&nonsense=1&planes=7');
+    expect(await page.inputValue('#group-size')).toBe('64');
+    expect(await page.inputValue('#planes')).toBe('1');
+    expect(await page.innerText('#estimate')).toContain('2.03 bits');
+    await page.selectOption('#planes', '2');
+    expect(await page.innerText('#estimate')).toContain('4.06 bits');
+    expect(new URL(page.url()).searchParams.get('planes')).toBe('2');
+    await page.selectOption('#planes', '1');
+    await quantized();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
+    const { loadModel } = await import('trefoil');
+    const model = await loadModel((await download.path())!);
+    expect(model.info.recipe).toMatchObject({ groupSize: 64, activationBits: 5, scaleLevels: 4 });
+    model.dispose();
+  });
 
-test('takes dropped images', async () => {
-  const image = resolve(root, 'models/signs/calibration/00.png');
-  await page.setInputFiles('#image-files', [image, image]);
-  await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);
-  await page.waitForSelector('#agreement:not([hidden])');
-  expect(await page.isHidden('#top1-head')).toBe(true); // no labels, so no accuracy
+  test('that exclude each other are not offered together', async () => {
+    await open('?method=fgq-two-sided&planes=2');
+    expect(await page.inputValue('#planes')).toBe('1');
+    expect(await page.isDisabled('#planes')).toBe(true);
+    await page.selectOption('#method', 'fgq');
+    expect(await page.isDisabled('#planes')).toBe(false);
+    await page.selectOption('#planes', '2');
+    expect(await page.isDisabled('#method option[value=fgq-two-sided]')).toBe(true);
+  });
 });
 
-test('cancels', async () => {
-  await page.click('#quantize');
-  await page.waitForSelector('#cancel:not([hidden])');
-  await page.click('#cancel');
-  await page.waitForFunction(() => document.querySelector('#phase')!.textContent === 'Cancelled.');
-  expect(await page.isHidden('#summary')).toBe(true);
-  expect(await page.isDisabled('#classify')).toBe(true);
+describe("a visitor's own network", () => {
+  const calibration = Array.from({ length: 8 }, (_, i) => join(root, `models/signs/calibration/0${i}.png`));
+  beforeAll(async () => {
+    await open();
+    await page.check('input[name=source][value=file]');
+    await page.selectOption('#normalization', 'signed');
+    await page.fill('#resize', '64');
+  }, 60_000);
+
+  test('needs a file and pictures, and says so', async () => {
+    await page.click('#quantize');
+    expect(await page.innerText('#quantize-error')).toContain('.onnx');
+    await page.setInputFiles('#onnx-file', join(root, 'models/signs/signs.onnx'));
+    await page.click('#quantize');
+    expect(await page.innerText('#quantize-error')).toContain('calibration images');
+  });
+
+  test('is quantized from a file, with labels', async () => {
+    await page.setInputFiles('#calibration-files', calibration);
+    await page.setInputFiles('#labels-file', join(root, 'models/signs/labels.txt'));
+    await quantized();
+    expect(await page.getAttribute('#download', 'download')).toBe('signs.trefoil');
+    await page.setInputFiles('#image-files', pictures);
+    await classified();
+    expect(await page.innerText('#results')).toMatch(/[a-z]+-[a-z]+/);
+  });
+
+  test('is quantized from an address; one that is missing is named', async () => {
+    await page.fill('#onnx-url', `${server.origin}/models/signs/none.onnx`);
+    await page.click('#quantize');
+    await page.waitForSelector('#quantize-error:not([hidden])');
+    expect(await page.innerText('#quantize-error')).toContain('404');
+    expect(problems.splice(0).join()).toContain('404');
+    await page.fill('#onnx-url', `${server.origin}/models/signs/signs.onnx`);
+    await quantized();
+  });
+
+  test('that is none is refused with its code', async () => {
+    await page.setInputFiles('#onnx-file', join(root, 'README.md'));
+    await page.click('#quantize');
+    await page.waitForSelector('#quantize-error:not([hidden])');
+    expect(await page.innerText('#quantize-error')).toContain('BAD_ONNX');
+  });
 });
 
-test('takes an .onnx of the visitor, and says what is wrong with a bad one', async () => {
-  await page.setInputFiles('#onnx-file', resolve(root, 'models/signs/signs.onnx'));
-  await page.selectOption('#normalization', 'signed');
-  await page.fill('#resize', '64');
-  const calibration = Array.from({ length: 8 }, (_, i) =>
-    resolve(root, `models/signs/calibration/0${i}.png`),
-  );
-  await page.setInputFiles('#calibration-files', calibration);
-  await page.click('#quantize');
-  await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });
+test('works without a network after the first visit', async () => {
+  await open();
+  await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
+  await page.waitForFunction(async () => (await navigator.serviceWorker.ready).active?.state === 'activated');
+  await context.setOffline(true);
+  await page.goto(`${server.origin}/?n=16`);
+  expect(await page.inputValue('#group-size')).toBe('16');
+  await quantized();
+  await classified();
+  expect(
+    await page
+      .locator('.result img')
+      .evaluateAll((all) => all.every((img) => (img as HTMLImageElement).naturalWidth > 0)),
+  ).toBe(true);
+}, 90_000);
 
-  await page.setInputFiles('#onnx-file', resolve(root, 'README.md'));
-  await page.click('#quantize');
-  await page.waitForSelector('#quantize-error:not([hidden])');
-  expect(await page.innerText('#quantize-error')).toContain('BAD_ONNX');
+describe.each([
+  [1280, 'light'],
+  [1280, 'dark'],
+  [768, 'light'],
+  [768, 'dark'],
+  [390, 'light'],
+  [390, 'dark'],
+] as const)('at a width of %i, %s', (width, colorScheme) => {
+  beforeEach(async () => void (await open('', { viewport: { width, height: 850 }, colorScheme })));
+
+  test('fits, can be read by everyone, and is photographed', async () => {
+    await quantized();
+    await classified();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    await page.evaluate(axe);
+    const { violations } = (await page.evaluate('axe.run()')) as {
+      violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
+    };
+    expect(
+      violations.map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map(({ target }) => target).join(' ')} ${nodes[0]!.failureSummary}`,
+      ),
+    ).toEqual([]);
+    await page.screenshot({ path: join(screenshots, `page-${width}-${colorScheme}.png`), fullPage: true });
+  });
 });
 
-test('the page logged no error', () => {
+test('the policy is strict, and the page logged no error', async () => {
+  const policy = await page.getAttribute('meta[http-equiv=Content-Security-Policy]', 'content');
+  expect(policy).toContain("script-src 'self' 'wasm-unsafe-eval'");
+  expect(policy).toContain("style-src 'self';");
+  expect(policy).not.toContain('unsafe-inline');
   expect(problems).toEqual([]);
 });

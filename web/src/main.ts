@@ -3,7 +3,11 @@ import { loadModel } from 'trefoil';
 import { loadFloatModel, quantize } from 'trefoil/quantize';
 
 import { signs, type LabelledImage } from './bundled.js';
-import { compare, type Contender } from './results.js';
+import { startCamera, stopCamera } from './camera.js';
+import { workOffline } from './offline.js';
+import { showReport } from './report.js';
+import { compare, latency, type Contender } from './results.js';
+import { recipe, startSettings } from './settings.js';
 import { element, filesOf, formatBytes, onDrop, show, showError } from './ui.js';
 
 interface Source {
@@ -33,12 +37,23 @@ let running: AbortController | undefined;
 let float: Contender | undefined;
 let ternary: Contender | undefined;
 let downloadUrl: string | undefined;
+let classifying: AbortController | undefined;
+let shownUrls: string[] = [];
 
 function usesBundled(): boolean {
   return (
     element<HTMLInputElement>('model-card').querySelector<HTMLInputElement>('input[name=source]:checked')!
       .value === 'bundled'
   );
+}
+
+async function fetchNetwork(address: string): Promise<Uint8Array> {
+  const response = await fetch(address).catch(() => undefined);
+  if (!response) {
+    throw new Error(`${address} can't be fetched: the server must be there, and allow other pages (CORS).`);
+  }
+  if (!response.ok) throw new Error(`${address}: the server answered ${response.status}.`);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 async function readSource(): Promise<Source> {
@@ -48,7 +63,8 @@ async function readSource(): Promise<Source> {
     const bytes = new Uint8Array(await response.arrayBuffer());
     return { bytes, calibration: signs.calibration, labels: signs.labels, preprocess: signs.preprocess };
   }
-  if (!ownModel) throw new Error('Choose or drop an .onnx file first.');
+  const address = element<HTMLInputElement>('onnx-url').value.trim();
+  if (!ownModel && !address) throw new Error('Choose or drop an .onnx file, or give its address, first.');
   const calibration = filesOf('calibration-files');
   if (calibration.length === 0) {
     throw new Error('Choose calibration images first: 32 or more pictures of the kind the network is for.');
@@ -58,44 +74,67 @@ async function readSource(): Promise<Source> {
   const resize = Number(element<HTMLInputElement>('resize').value);
   const values = normalizations[element<HTMLSelectElement>('normalization').value]!;
   return {
-    bytes: new Uint8Array(await ownModel.arrayBuffer()),
+    bytes: ownModel ? new Uint8Array(await ownModel.arrayBuffer()) : await fetchNetwork(address),
     calibration,
     labels,
     preprocess: resize > 0 ? { resize, ...values } : { ...values },
   };
 }
 
-function showSummary(sourceBytes: number, fileBytes: number, total: Record<string, number>): void {
-  const facts: [string, string][] = [
-    ['Float file', formatBytes(sourceBytes)],
-    ['Ternary file', formatBytes(fileBytes)],
-    ['Smaller by', `${(sourceBytes / fileBytes).toFixed(1)}×`],
-    ['Bits a weight', total.bitsPerWeight!.toFixed(2)],
-    ['Weights that are 0', `${(100 * total.zeroShare!).toFixed(0)}%`],
-    ['Multiplications removed', `${(100 * total.multiplicationsRemoved!).toFixed(1)}%`],
-  ];
-  element('summary').replaceChildren(
-    ...facts.map(([term, value]) => {
-      const group = document.createElement('div');
-      const dt = document.createElement('dt');
-      const dd = document.createElement('dd');
-      dt.textContent = term;
-      dd.textContent = value;
-      group.append(dt, dd);
-      return group;
-    }),
-  );
-  show('summary', true);
-}
-
 function forgetModels(): void {
+  classifying?.abort();
+  stopCamera();
   float?.model.dispose();
   ternary?.model.dispose();
   float = ternary = undefined;
-  for (const id of ['summary', 'download', 'totals', 'agreement', 'quantize-error', 'classify-error'])
+  for (const id of [
+    'report-card',
+    'images-card',
+    'download',
+    'outcome',
+    'quantize-error',
+    'classify-error',
+  ]) {
     show(id, false);
+  }
   element('results').replaceChildren();
-  element<HTMLButtonElement>('classify').disabled = true;
+}
+
+function offerDownload(bytes: Uint8Array): void {
+  if (downloadUrl) URL.revokeObjectURL(downloadUrl);
+  downloadUrl = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' }));
+  const link = element<HTMLAnchorElement>('download');
+  link.href = downloadUrl;
+  const name = usesBundled() ? 'signs' : (ownModel?.name.replace(/\.onnx$/i, '') ?? 'model');
+  link.download = `${name}.trefoil`;
+  show('download', true);
+}
+
+async function quantizeSource(signal: AbortSignal): Promise<void> {
+  const source = await readSource();
+  const labels = source.labels ? { labels: source.labels } : {};
+  const started = performance.now();
+  const { model: bytes, report } = await quantize(source.bytes, {
+    calibration: source.calibration,
+    ...recipe(),
+    preprocess: source.preprocess,
+    ...labels,
+    signal,
+    onProgress: ({ phase, fraction, layer }) => {
+      element<HTMLProgressElement>('progress').value = fraction;
+      element('phase').textContent = [phaseNames[phase] ?? phase, layer].filter(Boolean).join(': ');
+    },
+  });
+  const seconds = (performance.now() - started) / 1000;
+  ternary = { name: 'ternary', model: await loadModel(bytes, { signal }), bytes: bytes.byteLength };
+  const floatModel = await loadFloatModel(source.bytes, { preprocess: source.preprocess, ...labels, signal });
+  float = { name: 'float', model: floatModel, bytes: source.bytes.byteLength };
+  element('phase').textContent = `Done in ${seconds.toFixed(1)} seconds.`;
+  element<HTMLProgressElement>('progress').value = 1;
+  showReport(report);
+  offerDownload(bytes);
+  show('images-card', true);
+  show('classify', usesBundled());
 }
 
 async function runQuantize(): Promise<void> {
@@ -109,44 +148,11 @@ async function runQuantize(): Promise<void> {
   element('phase').textContent = 'Reading the network';
   element<HTMLProgressElement>('progress').value = 0;
   try {
-    const source = await readSource();
-    const started = performance.now();
-    const { model: bytes, report } = await quantize(source.bytes, {
-      calibration: source.calibration,
-      groupSize: Number(element<HTMLSelectElement>('group-size').value),
-      activationBits: Number(element<HTMLSelectElement>('activation-bits').value),
-      method: 'fgq',
-      preprocess: source.preprocess,
-      ...(source.labels ? { labels: source.labels } : {}),
-      signal,
-      onProgress: ({ phase, fraction, layer }) => {
-        element<HTMLProgressElement>('progress').value = fraction;
-        element('phase').textContent = [phaseNames[phase] ?? phase, layer].filter(Boolean).join(': ');
-      },
-    });
-    const seconds = (performance.now() - started) / 1000;
-    element('phase').textContent = `Done in ${seconds.toFixed(1)} seconds.`;
-    element<HTMLProgressElement>('progress').value = 1;
-    const ternaryModel = await loadModel(bytes, { signal });
-    const floatModel = await loadFloatModel(source.bytes, {
-      preprocess: source.preprocess,
-      ...(source.labels ? { labels: source.labels } : {}),
-      signal,
-    });
-    ternary = { name: 'ternary', model: ternaryModel, bytes: bytes.byteLength };
-    float = { name: 'float', model: floatModel, bytes: source.bytes.byteLength };
-    showSummary(source.bytes.byteLength, bytes.byteLength, report.total as unknown as Record<string, number>);
-    if (downloadUrl) URL.revokeObjectURL(downloadUrl);
-    downloadUrl = URL.createObjectURL(
-      new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' }),
-    );
-    const link = element<HTMLAnchorElement>('download');
-    link.href = downloadUrl;
-    link.download = `${usesBundled() ? 'signs' : ownModel!.name.replace(/\.onnx$/i, '')}.trefoil`;
-    show('download', true);
-    element<HTMLButtonElement>('classify').disabled = !usesBundled();
+    await quantizeSource(signal);
+    if (usesBundled()) void runClassify(signs.test);
   } catch (error) {
     if (signal.aborted) {
+      forgetModels();
       element('phase').textContent = 'Cancelled.';
       element<HTMLProgressElement>('progress').value = 0;
     } else {
@@ -161,20 +167,40 @@ async function runQuantize(): Promise<void> {
 }
 
 async function runClassify(images: LabelledImage[]): Promise<void> {
+  classifying?.abort();
+  classifying = new AbortController();
+  const { signal } = classifying;
   show('classify-error', false);
+  stopCamera();
   try {
-    if (!float || !ternary) throw new Error('Quantize a model first (step 2).');
-    await compare(images, float, ternary);
+    if (!float || !ternary) throw new Error('Quantize a model first.');
+    await compare(images, float, ternary, signal);
   } catch (error) {
+    if (signal.aborted) return;
+    show('outcome', false);
     showError('classify-error', error);
   }
 }
 
 function classifyFiles(files: File[]): void {
   if (files.length === 0) return;
-  const images = files.map((file) => ({ url: URL.createObjectURL(file) }));
-  // The pictures stay on show, so their URLs live until the next set replaces them.
-  void runClassify(images);
+  // The pictures stay on show until the next ones replace them.
+  for (const url of shownUrls) URL.revokeObjectURL(url);
+  shownUrls = files.map((file) => URL.createObjectURL(file));
+  void runClassify(shownUrls.map((url) => ({ url })));
+}
+
+async function runCamera(): Promise<void> {
+  classifying?.abort();
+  show('classify-error', false);
+  const model = ternary?.model;
+  if (!model) return;
+  try {
+    await startCamera((video) => model.classify(video, { topK: 1 }));
+  } catch (error) {
+    stopCamera();
+    showError('classify-error', error);
+  }
 }
 
 function takeOnnx(file: File | undefined): void {
@@ -195,9 +221,6 @@ element('bundled-note').textContent =
   `${signs.labels.length} classes, 64 × 64 pixels, bundled with this page`;
 for (const radio of document.querySelectorAll('input[name=source]'))
   radio.addEventListener('change', sourceChanged);
-document.querySelector('input[name=source][value=file]')!.addEventListener('click', () => {
-  if (!ownModel) element('onnx-file').click();
-});
 element('onnx-file').addEventListener('change', () => takeOnnx(filesOf('onnx-file')[0]));
 onDrop(element('onnx-drop'), (files) => takeOnnx(files[0]));
 element('quantize').addEventListener('click', () => void runQuantize());
@@ -205,3 +228,21 @@ element('cancel').addEventListener('click', () => running?.abort());
 element('classify').addEventListener('click', () => void runClassify(signs.test));
 element('image-files').addEventListener('change', () => classifyFiles(filesOf('image-files')));
 onDrop(element('image-drop'), classifyFiles);
+element('onnx-url').addEventListener('input', () => {
+  ownModel = undefined;
+  element('onnx-name').textContent = 'Your own .onnx';
+});
+element('camera-start').addEventListener('click', () => void runCamera());
+element('camera-stop').addEventListener('click', stopCamera);
+document.addEventListener('paste', (event) => {
+  const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith('image/'));
+  if (ternary && files.length > 0) classifyFiles(files);
+});
+let resizing: ReturnType<typeof setTimeout> | undefined;
+addEventListener('resize', () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => latency.draw(true), 150);
+});
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => latency.draw(true));
+startSettings();
+void workOffline();

@@ -1,10 +1,11 @@
 // Runs both networks over a list of images and draws what they say.
 import type { LabelledImage } from './bundled.js';
+import { LatencyChart } from './latency.js';
 import { element, formatBytes, formatMilliseconds, median, show } from './ui.js';
 
 export interface Classifier {
   classify(
-    image: ImageData,
+    image: ImageData | HTMLVideoElement,
     options?: { topK?: number },
   ): Promise<{ label: string; score: number; index: number }[]>;
   dispose(): void;
@@ -71,16 +72,29 @@ function fillRow(
   row.replaceChildren(
     ...cells.map((text, i) => {
       const cell = document.createElement(i === 0 ? 'th' : 'td');
+      if (i === 0) cell.setAttribute('scope', 'row');
+      if (i === 2) cell.hidden = correct === undefined;
       cell.textContent = text;
       return cell;
     }),
   );
 }
 
+export const latency = new LatencyChart();
+
 /** Classifies every image with both contenders, drawing results as they come. */
-export async function compare(images: LabelledImage[], float: Contender, ternary: Contender): Promise<void> {
+export async function compare(
+  images: LabelledImage[],
+  float: Contender,
+  ternary: Contender,
+  signal: AbortSignal,
+): Promise<void> {
   const grid = element('results');
   grid.replaceChildren();
+  latency.clear();
+  show('outcome', true);
+  element('totals').hidden = true;
+  element('agreement').textContent = 'Classifying …';
   const times: [number[], number[]] = [[], []];
   let floatCorrect = 0;
   let ternaryCorrect = 0;
@@ -91,11 +105,13 @@ export async function compare(images: LabelledImage[], float: Contender, ternary
   await ask(float.model, first);
   await ask(ternary.model, first);
   for (const [i, { url, label }] of images.entries()) {
+    signal.throwIfAborted();
     const image = await decode(url);
     const floatAnswer = await ask(float.model, image);
     const ternaryAnswer = await ask(ternary.model, image);
     times[0].push(floatAnswer.milliseconds);
     times[1].push(ternaryAnswer.milliseconds);
+    latency.add(floatAnswer.milliseconds, ternaryAnswer.milliseconds);
     floatCorrect += Number(floatAnswer.label === label);
     ternaryCorrect += Number(ternaryAnswer.label === label);
     agree += Number(floatAnswer.index === ternaryAnswer.index);
@@ -118,10 +134,9 @@ export async function compare(images: LabelledImage[], float: Contender, ternary
   }
   fillRow('float-row', float, labelled ? floatCorrect : undefined, images.length, times[0]);
   fillRow('ternary-row', ternary, labelled ? ternaryCorrect : undefined, images.length, times[1]);
-  show('totals', true);
+  element('totals').hidden = false;
   show('top1-head', labelled);
   element('agreement').textContent =
     `Float and ternary agree on ${agree} of ${images.length} images; ` +
     `the ternary file is ${(float.bytes / ternary.bytes).toFixed(1)} times smaller.`;
-  show('agreement', true);
 }

@@ -20,6 +20,12 @@ export function formatBytes(bytes: number): string {
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(2)} MB` : `${(bytes / 1e3).toFixed(0)} KB`;
 }
 
+export function formatCount(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toPrecision(3)}G`;
+  if (count >= 1e6) return `${(count / 1e6).toPrecision(3)}M`;
+  return count >= 1e3 ? `${(count / 1e3).toPrecision(3)}k` : count.toFixed(0);
+}
+
 export function formatMilliseconds(ms: number): string {
   return ms >= 100 ? `${ms.toFixed(0)} ms` : ms >= 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(2)} ms`;
 }

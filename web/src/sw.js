@@ -1,0 +1,35 @@
+// The service worker: keeps every file of this build, and answers from what it keeps. The build fills in the list.
+const files = self.TREFOIL_FILES;
+const cacheName = `trefoil-page-${self.TREFOIL_BUILD}`;
+
+self.addEventListener('install', (event) => {
+  const keep = async () => {
+    const cache = await caches.open(cacheName);
+    await cache.addAll(files);
+    await self.skipWaiting();
+  };
+  event.waitUntil(keep());
+});
+
+self.addEventListener('activate', (event) => {
+  const forget = async () => {
+    const old = (await caches.keys()).filter(
+      (name) => name.startsWith('trefoil-page-') && name !== cacheName,
+    );
+    await Promise.all(old.map((name) => caches.delete(name)));
+    await self.clients.claim();
+  };
+  event.waitUntil(forget());
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  if (request.method !== 'GET' || new URL(request.url).origin !== location.origin) return;
+  const answer = async () => {
+    const cache = await caches.open(cacheName);
+    // Settings in the address are the page's own matter.
+    const kept = await cache.match(request, { ignoreSearch: request.mode === 'navigate' });
+    return kept ?? fetch(request);
+  };
+  event.respondWith(answer());
+});
