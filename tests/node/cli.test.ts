@@ -67,7 +67,8 @@ describe('trefoil', () => {
     expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
     const { code, out } = await run(['--help']);
     expect(code).toBe(0);
-    for (const command of ['inspect', 'quantize', 'classify', 'evaluate']) expect(out).toContain(command);
+    for (const command of ['inspect', 'quantize', 'classify', 'evaluate', 'sweep', 'export'])
+      expect(out).toContain(command);
   });
 
   test('a wrong command line ends with 2', async () => {
@@ -114,12 +115,6 @@ describe('trefoil', () => {
       expect(asJson.value.error!.code).toBe(expected);
     }
   }, 120_000);
-
-  test.each(['sweep'])('%s belongs to a later version', async (name) => {
-    const { code, value } = await json([name, 'anything', '--at-all']);
-    expect(code).toBe(2);
-    expect(value.error!.code).toBe('NOT_AVAILABLE');
-  });
 
   test('closing its output early is no failure', async () => {
     const child = spawn(process.execPath, [cli, 'inspect', model], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -327,6 +322,76 @@ describe('classify', () => {
       { predictions: [{}, {}, {}, {}, {}] },
     ]);
   });
+});
+
+describe('sweep', () => {
+  const args = (output: string, ...more: string[]) => [
+    ...['sweep', onnxPath, '-o', output, '--calibration', join(signs, 'calibration')],
+    ...['--calibration-count', '4', '--images', join(signs, 'test'), '--skip', '90', '--count', '30'],
+    ...['--class-labels', join(signs, 'labels.txt'), ...prepare, ...more],
+  ];
+  type Points = { recipe: Record<string, unknown>; figures?: Record<string, number>; refused?: string }[];
+  const grid = ['--group-size', '4,64', '--activation-bits', '8,4'];
+
+  test('scores a grid, and goes on where it was ended', async () => {
+    const first = await json(args('sweep', ...grid));
+    expect(first.code).toBe(0);
+    expect(first.value).toMatchObject({ count: 30, float: { top1: expect.any(Number) } });
+    const points = first.value['points'] as Points;
+    expect(points.map(({ recipe }) => [recipe['groupSize'], recipe['activationBits']])).toEqual([
+      [4, 8],
+      [4, 4],
+      [64, 8],
+      [64, 4],
+    ]);
+    for (const { figures } of points) {
+      expect(figures!['top1']).toBeGreaterThan(0.6);
+      expect(figures!['agreement']).toBeGreaterThan(0.6);
+      expect(figures!['milliseconds']).toBeGreaterThan(0);
+    }
+    expect(points[0]!.figures!['bitsPerWeight']).toBeGreaterThan(points[2]!.figures!['bitsPerWeight']! + 1);
+    const file = (name: string) => readFileSync(join(folder, 'sweep', name), 'utf8');
+    expect(file('sweep.csv').trim().split('\n').length).toBe(5);
+    expect(file('sweep.csv')).toContain(`fgq,1,4,free,8,${points[0]!.figures!['top1']}`);
+    expect(file('sweep.md')).toContain('| fgq | 1 | 64 | free | 4 |');
+    const circles = file('sweep.svg').match(/<circle [^>]*><title>/g);
+    expect(circles?.length).toBe(8);
+    expect(file('sweep.svg')).not.toContain('NaN');
+
+    // A run that was ended in the middle of its last line: two points are there, the third was being written.
+    const lines = file('sweep.jsonl').split('\n');
+    writeFileSync(join(folder, 'sweep/sweep.jsonl'), lines.slice(0, 4).join('\n') + '\n{"point":{"rec');
+    const second = await json(args('sweep', ...grid));
+    expect(second.code).toBe(0);
+    const again = second.value['points'] as Points;
+    expect(again.slice(0, 2)).toEqual(points.slice(0, 2));
+    const withoutTimes = (list: Points) =>
+      list.map(({ recipe, figures }) => ({ recipe, figures: { ...figures, milliseconds: 0, seconds: 0 } }));
+    expect(withoutTimes(again)).toEqual(withoutTimes(points));
+    expect(file('sweep.jsonl').trim().split('\n').length).toBe(6);
+
+    // Other settings do not mix.
+    const other = await run(args('sweep', ...grid, '--residual-bits', '6'));
+    expect(other.code).toBe(2);
+    expect(other.err).toContain('another folder');
+  }, 240_000);
+
+  test('tells of recipes that there are not, and of wrong lists', async () => {
+    const { code, value } = await json(
+      args('refused', '--group-size', '64', '--planes', '2', '--method', 'fgq-two-sided'),
+    );
+    expect(code).toBe(0);
+    expect((value['points'] as Points)[0]!.refused).toContain('fgq');
+    expect(readFileSync(join(folder, 'refused/sweep.csv'), 'utf8')).toContain('fgq-two-sided,2,64,free,8');
+    for (const wrong of [
+      ['--group-size', '4,many'],
+      ['--method', 'best'],
+      ['--planes', '3'],
+    ]) {
+      expect((await run(args('wrong', ...wrong))).code).toBe(2);
+    }
+    expect(existsSync(join(folder, 'wrong'))).toBe(false);
+  }, 120_000);
 });
 
 describe('export', () => {

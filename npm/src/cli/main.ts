@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { TrefoilError, messageOf } from '../errors.js';
 import { version } from '../index.js';
+import type { Method } from '../quantize-types.js';
 import { batch, type BatchFlags } from './commands/batch.js';
 import { bench, type BenchFlags } from './commands/bench.js';
 import { classify, type ClassifyFlags } from './commands/classify.js';
@@ -13,6 +14,7 @@ import { evaluate, type EvaluateFlags } from './commands/evaluate.js';
 import { exportCommand, type ExportFlags } from './commands/export.js';
 import { inspect } from './commands/inspect.js';
 import { quantize, type QuantizeFlags } from './commands/quantize.js';
+import { sweep, type SweepFlags } from './commands/sweep.js';
 import { addOutputFlags, addPreprocessFlags, wholeNumber, type OutputFlags } from './flags.js';
 import type { ModelFlags } from './models.js';
 import { printJson } from './terminal.js';
@@ -192,15 +194,39 @@ function exportOnnxCommand(signal: AbortSignal): Command {
   return command.action((model: string, flags: ExportFlags) => exportCommand(model, flags, signal));
 }
 
-function laterCommand(name: string): Command {
-  return new Command(name)
-    .description('not in this version')
-    .allowUnknownOption()
-    .argument('[anything...]')
-    .option('--json', 'print one JSON document on stdout, and nothing else there')
-    .action(() => {
-      throw new TrefoilError('NOT_AVAILABLE', `trefoil ${name} is not in this version`, { command: name });
-    });
+/** "4,64": one point of a grid each. */
+function listOf<T>(one: (text: string) => T): (text: string) => T[] {
+  return (text) => [...new Set(text.split(',').map((item) => one(item.trim())))];
+}
+
+function method(text: string): Method {
+  const methods: readonly string[] = ['fgq', 'fgq-two-sided', 'compensated'];
+  if (!methods.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${methods.join(', ')}.`);
+  return text as Method;
+}
+
+function sweepCommand(signal: AbortSignal): Command {
+  const command = new Command('sweep')
+    .description('quantize and score a grid of recipes; going on where an earlier run ended')
+    .argument('<model>', 'an .onnx')
+    .requiredOption('-o, --output <folder>', 'for sweep.csv, sweep.md, sweep.svg and what it needs to go on')
+    .requiredOption('--calibration <images>', 'pictures like those that the network will see')
+    .requiredOption('--images <images>', 'labelled pictures to score, other ones')
+    .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
+    .option('--group-size <list>', "weights that share a scale, or 'filter'", listOf(groupSize), [4, 64])
+    .option('--planes <list>', 'ternary planes that a filter is the sum of', listOf(wholeNumber(1, 2)), [1])
+    .option('--activation-bits <list>', 'bits of activations', listOf(wholeNumber(4, 8)), [8])
+    .option('--scale-levels <list>', "different scales a filter may have, or 'free'", listOf(scaleLevels), [
+      'free',
+    ])
+    .option('--method <list>', 'fgq, fgq-two-sided, compensated', listOf(method), ['fgq'])
+    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
+    .option('--labels <csv>', 'for a flat folder of images: a CSV with the columns file and class')
+    .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
+    .option('--count <n>', 'stop after N images', wholeNumber(1))
+    .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
+  addClassLabels(addPreprocessFlags(addOutputFlags(command)));
+  return command.action((model: string, flags: SweepFlags) => sweep(model, flags, signal));
 }
 
 const imagesHelp = `
@@ -222,7 +248,7 @@ function makeProgram(signal: AbortSignal): Command {
     exportOnnxCommand(signal),
     batchCommand(signal),
     benchCommand(signal),
-    laterCommand('sweep'),
+    sweepCommand(signal),
   ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();

@@ -1,13 +1,13 @@
 import { TrefoilError } from '../../errors.js';
 import { badOption } from '../../options.js';
-import { decode } from '../../platform/node/images.js';
 import type { FloatModel } from '../../quantize-types.js';
-import type { Pixels, PreprocessOptions } from '../../types.js';
+import type { PreprocessOptions } from '../../types.js';
 import { loadFloatModel } from '../../quantize.js';
 import { preprocessOf, type OutputFlags } from '../flags.js';
-import { ClassFinder, openImages, type Sample } from '../images.js';
+import { ClassFinder, openImages } from '../images.js';
 import { LayerNoise, type LayerNoiseFigure } from '../layer-noise.js';
 import { isOnnx, openModel, type AnyModel, type ModelFlags } from '../models.js';
+import { Tally, decodedAhead, timedRanking } from '../scoring.js';
 import { ProgressLine, percentText, printResult, table, wilsonInterval } from '../terminal.js';
 
 export interface EvaluateFlags extends ModelFlags, OutputFlags {
@@ -19,67 +19,6 @@ export interface EvaluateFlags extends ModelFlags, OutputFlags {
   /** Images that the noise of each layer is measured on. */
   layers?: number;
   classOffset: number;
-}
-
-/** Counts of one model over the pictures so far. */
-class Tally {
-  count = 0;
-  top1 = 0;
-  top5 = 0;
-  milliseconds = 0;
-
-  add(ranked: readonly number[], truth: number, milliseconds: number): void {
-    ++this.count;
-    if (ranked[0] === truth) ++this.top1;
-    if (ranked.includes(truth)) ++this.top5;
-    this.milliseconds += milliseconds;
-  }
-
-  get figures() {
-    return {
-      top1: this.top1 / this.count,
-      top5: this.top5 / this.count,
-      count: this.count,
-      interval: wilsonInterval(this.top1, this.count),
-      top5Interval: wilsonInterval(this.top5, this.count),
-      milliseconds: this.milliseconds / this.count,
-    };
-  }
-}
-
-/** Decodes a few pictures ahead: sharp works beside the network, on threads of its own. */
-async function* decodedAhead(
-  samples: readonly Sample[],
-  signal: AbortSignal,
-): AsyncGenerator<[Sample, Pixels]> {
-  const ahead = 4;
-  const decoding: Promise<Pixels>[] = [];
-  const start = (sample: Sample) => {
-    const pixels = decode(sample.image(), signal).then(({ image }) => image as Pixels);
-    // Heard when its turn comes.
-    pixels.catch(() => undefined);
-    decoding.push(pixels);
-  };
-  samples.slice(0, ahead).forEach(start);
-  for (const [i, sample] of samples.entries()) {
-    const pixels = await decoding.shift()!;
-    const next = samples[i + ahead];
-    if (next) start(next);
-    yield [sample, pixels];
-  }
-}
-
-async function timedRanking(
-  model: AnyModel['model'],
-  pixels: Pixels,
-  tally: Tally,
-  truth: number,
-): Promise<number> {
-  const start = performance.now();
-  const predictions = await model.classify(pixels, { topK: 5 });
-  const ranked = predictions.map(({ index }) => index);
-  tally.add(ranked, truth, performance.now() - start);
-  return ranked[0]!;
 }
 
 /** The float network prepares pictures as the model does that it is compared with, unless told otherwise. */
