@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
+
+#include "base/order.h"
 
 namespace trefoil {
 namespace {
@@ -16,11 +17,8 @@ std::uint64_t roundUp(std::uint64_t bytes) {
 ArenaPlan planArena(std::span<const ArenaValue> values) {
   ArenaPlan plan;
   plan.offsets.resize(values.size());
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return values[a].bytes != values[b].bytes ? values[a].bytes > values[b].bytes : a < b;
-  });
+  const std::vector<std::size_t> order =
+      orderBy(values.size(), [&](std::size_t a, std::size_t b) { return values[a].bytes > values[b].bytes; });
 
   std::vector<std::size_t> placed;  // by offset
   for (const std::size_t index : order) {

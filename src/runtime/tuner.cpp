@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/order.h"
 #include "kernels/int8_conv/int8_conv.h"
 #include "kernels/ternary_conv/ternary_conv.h"
 
@@ -83,10 +84,12 @@ struct Tuner::Bench {
 };
 
 Tuner::Tuner(std::vector<TunableConv> convs, double budget, Clock clock)
-    : clock_(std::move(clock)), budget_(budget), convs_(std::move(convs)) {
-  std::stable_sort(convs_.begin(), convs_.end(), [](const TunableConv& a, const TunableConv& b) {
-    return a.layers * a.kind.macs() > b.layers * b.kind.macs();
-  });
+    : clock_(std::move(clock)), budget_(budget) {
+  const auto work = [&](std::size_t conv) { return convs[conv].layers * convs[conv].kind.macs(); };
+  for (const std::size_t conv :
+       orderBy(convs.size(), [&](std::size_t a, std::size_t b) { return work(a) > work(b); })) {
+    convs_.push_back(std::move(convs[conv]));
+  }
 }
 
 Tuner::~Tuner() = default;
