@@ -37,10 +37,13 @@ void splitBlocks(SumLayout& layout, int table_bytes) {
       most >= unit ? std::min(most, layout.groups) : ceilDivide(layout.groups, layout.blocks);
 }
 
-// Long lists can be sorted well; short ones let threads share the filters where there are few tiles.
-void splitFilters(SumLayout& layout, int filters) {
-  layout.slice_filters = std::min(filters, layout.tiles >= 4 ? 512 : 256);
+// Long lists can be sorted well; where there are few tiles and rows, short ones let threads share the
+// filters.
+void splitForThreads(SumLayout& layout, int filters) {
+  constexpr int kFewest = 4, kMostBands = 8;
+  layout.slice_filters = std::min(filters, layout.tiles * layout.rows >= kFewest ? 512 : 128);
   layout.slices = ceilDivide(filters, layout.slice_filters);
+  if (layout.slices == 1) layout.bands = std::min(layout.rows, kMostBands);
 }
 
 }  // namespace
@@ -83,7 +86,7 @@ SumLayout sumLayout(const ConvTask& task, const SumKind& kind) {
   const int channels = task.channelsPerGroup(), whole_units = channels / kChannelUnit;
   layout.groups = whole_units * layout.groupsPerUnit() + ceilDivide(channels % kChannelUnit, kind.depth);
   splitBlocks(layout, kind.table_bytes);
-  splitFilters(layout, task.filtersPerGroup());
+  splitForThreads(layout, task.filtersPerGroup());
   return layout;
 }
 

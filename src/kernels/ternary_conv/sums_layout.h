@@ -49,11 +49,15 @@ struct SumLayout {
   int ring = 1;           // output rows that one input row reaches
   int slice_filters = 0;  // filters of one list
   int slices = 0;
+  int bands = 1;  // pieces of a tile's rows that threads may share, where slices are too few for it
 
   int rowVectors() const { return columns + halo; }
   int tileBegin(int tile) const {
     return static_cast<int>(static_cast<std::int64_t>(columns) * tile / tiles);
   }
+  int bandBegin(int band) const { return static_cast<int>(static_cast<std::int64_t>(rows) * band / bands); }
+  // Pieces of a tile's work: bands or slices.
+  int pieces() const { return bands > 1 ? bands : slices; }
   std::size_t entryBytes() const { return static_cast<std::size_t>(entry_vectors) * 16; }
   // Behind the last entry lies one of zeros.
   std::size_t zeroEntry() const {

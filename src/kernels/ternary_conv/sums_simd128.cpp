@@ -95,21 +95,27 @@ class GroupRun {
     zeros_ = scratch + parts.zeros;
   }
 
-  // The filters of slices first_slice..end_slice - 1.
-  void runTile(int tile, int first_slice, int end_slice) {
-    first_slice_ = first_slice;
-    end_slice_ = end_slice;
+  // Pieces begin..end - 1 of a tile (see SumLayout).
+  void runTile(int tile, int begin, int end) {
+    const bool banded = layout_.bands > 1;
+    first_slice_ = banded ? 0 : begin;
+    end_slice_ = banded ? layout_.slices : end;
+    const int first_row = banded ? layout_.bandBegin(begin) : 0;
+    const int end_row = banded ? layout_.bandBegin(end) : layout_.rows;
     const Window& window = task_.window;
     const int column = layout_.tileBegin(tile), width = layout_.tileBegin(tile + 1) - column;
-    for (int input_row = 0; input_row < layout_.input_rows; ++input_row) {
+    const int end_input = (end_row - 1) * window.stride_h + (window.kernel_h - 1) * window.dilation_h + 1;
+    for (int input_row = first_row * window.stride_h; input_row < end_input; ++input_row) {
       for (int block = 0; block < layout_.blocks; ++block) {
         bool built = false;
         for (int r = 0; r < window.kernel_h; ++r) {
           const int above = input_row - r * window.dilation_h;
-          if (above < 0 || above % window.stride_h != 0 || above / window.stride_h >= layout_.rows) continue;
+          if (above < 0 || above % window.stride_h != 0) continue;
+          const int row = above / window.stride_h;
+          if (row < first_row || row >= end_row) continue;
           if (!built) buildTables(input_row, column, width, block);
           built = true;
-          sumRow({above / window.stride_h, column, width}, block, r);
+          sumRow({row, column, width}, block, r);
         }
       }
     }
@@ -216,8 +222,8 @@ void runSums(const ConvTask& task, const SumKind& kind, const AlignedBuffer& pac
   const SumLayout layout = sumLayout(task, kind);
   const Scratch parts = scratchParts(task, layout);
   std::memset(scratch + parts.zero_entry, 0, parts.accumulators - parts.zero_entry);
-  // A part is a run of slices of tiles of groups, so that at most two tiles' tables are made elsewhere too.
-  const std::size_t slices = layout.slices, in_group = slices * layout.tiles;
+  // A part is a run of pieces of tiles of groups, so that at most two tiles' tables are made elsewhere too.
+  const std::size_t pieces = layout.pieces(), in_group = pieces * layout.tiles;
   const Part::Range share = part.of(in_group * task.groups);
   for (std::size_t at = share.begin; at < share.end;) {
     const int group = static_cast<int>(at / in_group);
@@ -229,8 +235,8 @@ void runSums(const ConvTask& task, const SumKind& kind, const AlignedBuffer& pac
     }
     GroupRun run(task, kind, layout, packed, group, source, output, scratch);
     while (at < end) {
-      const std::size_t tile = (at - group_begin) / slices, tile_begin = group_begin + tile * slices;
-      const std::size_t tile_end = std::min(end, tile_begin + slices);
+      const std::size_t tile = (at - group_begin) / pieces, tile_begin = group_begin + tile * pieces;
+      const std::size_t tile_end = std::min(end, tile_begin + pieces);
       run.runTile(static_cast<int>(tile), static_cast<int>(at - tile_begin),
                   static_cast<int>(tile_end - tile_begin));
       at = tile_end;
