@@ -1,6 +1,7 @@
 #include "kernels/ternary_conv/sums_lists.h"
 
 #include <array>
+#include <cstring>
 #include <span>
 
 #include "kernels/ternary_conv/kernels.h"
@@ -29,11 +30,15 @@ std::uint32_t scalePair(int first, int second) {
   return static_cast<std::uint16_t>(first) | std::uint32_t{static_cast<std::uint16_t>(second)} << 16;
 }
 
+// The two low bits of four codes' bytes, side by side.
+constexpr std::uint32_t codeBits(std::uint32_t codes) { return (codes & 0x03030303) * 0x01041040 >> 24; }
+
 // A layout's group of channels, without the divisions that find it.
 struct Group {
   int channel, count;
-  int scale;       // index of the first channel's within a tap
-  bool one_scale;  // of all channels, were scales not two-sided
+  int scale;           // index of the first channel's within a tap
+  std::uint32_t mask;  // of the codes' bytes
+  bool one_scale;      // of all channels, were scales not two-sided
 };
 
 class Packer {
@@ -58,7 +63,14 @@ class Packer {
       const int count = std::min(layout.endChannel(i), channels_) - channel;
       const bool one_scale = size == kWholeFilter || channel / size == (channel + count - 1) / size;
       groups[static_cast<std::size_t>(i)] = {channel, count, scaleIndex(channel, 0, channels_, size),
-                                             one_scale};
+                                             0xffffffffU >> 8 * (4 - count), one_scale};
+    }
+    for (int index = 0; index < (layout.depth == 4 ? 81 : 27); ++index) {
+      std::uint32_t word = 0;
+      for (int i = 0, rest = index; i < layout.depth; ++i, rest /= 3) {
+        word |= static_cast<std::uint32_t>((rest % 3 - 1) & 0xff) << 8 * i;
+      }
+      patterns_by_bits_[codeBits(word)] = patterns_[static_cast<std::size_t>(index)];
     }
   }
 
@@ -72,6 +84,8 @@ class Packer {
   void collectMixedGroup(const int (&codes)[4], int (&scales)[4], std::uint32_t table_offset,
                          std::size_t& count);
   void addLookUp(const int (&codes)[4], int scale, std::uint32_t table_offset, std::size_t& count);
+  void addWord(const std::int8_t* codes, std::uint32_t mask, std::uint8_t scale, std::uint32_t table_offset,
+               std::size_t& count);
   std::span<const LookUp> gatherScales(std::size_t count);
   std::size_t segmentEnd(std::span<const LookUp> look_ups, std::size_t begin) const;
   bool packList(SumMode mode, int first_filter, int filters, int block, int kernel_row);
@@ -92,6 +106,7 @@ class Packer {
   const bool bytes_;
   const SumLayout& layout_;
   const std::array<CodePattern, 81>& patterns_;
+  std::array<CodePattern, 256> patterns_by_bits_{};  // see codeBits()
   int channels_;
   int scales_per_filter_;
   int scales_per_tap_;  // 0 of a whole filter
@@ -154,6 +169,17 @@ void Packer::collectGroup(const TernaryPlane& plane, int filter, int tap, const 
   collectMixedGroup(codes, scales, table_offset, count);
 }
 
+// addLookUp() of codes as they lie in memory.
+inline void Packer::addWord(const std::int8_t* codes, std::uint32_t mask, std::uint8_t scale,
+                            std::uint32_t table_offset, std::size_t& count) {
+  std::uint32_t word;
+  std::memcpy(&word, codes, sizeof(word));
+  const CodePattern& pattern = patterns_by_bits_[codeBits(word & mask)];
+  if (pattern.sign == 0 || scale == 0) return;
+  look_ups_[count++] = {table_offset + pattern.entry * static_cast<std::uint32_t>(layout_.entryBytes()),
+                        scale, pattern.sign, pattern.positive, pattern.negative};
+}
+
 // The look-ups of a filter in one list, in look_ups_; returns their number.
 std::size_t Packer::collect(int filter, int block, int kernel_row) {
   const Window& window = task_.window;
@@ -161,15 +187,24 @@ std::size_t Packer::collect(int filter, int block, int kernel_row) {
   const int end_group = std::min(layout_.groups, first_group + layout_.groups_per_block);
   std::size_t count = 0;
   for (int s = 0; s < window.kernel_w; ++s) {
-    const int column = s * window.dilation_w;
+    const int column = s * window.dilation_w, tap = kernel_row * window.kernel_w + s;
     const int vector =
         column % window.stride_w * (layout_.tile_width + layout_.halo) + column / window.stride_w;
     for (const TernaryPlane& plane : weights_.planes) {
-      for (int group = first_group; group < end_group; ++group) {
-        const int table = (group - first_group) * layout_.entries * layout_.entry_vectors;
-        collectGroup(plane, filter, kernel_row * window.kernel_w + s,
-                     groups_[static_cast<std::size_t>(group)],
-                     static_cast<std::uint32_t>(table + vector) * 16, count);
+      const std::size_t first = (static_cast<std::size_t>(filter) * task_.taps() + tap) * channels_;
+      const std::uint8_t* scales =
+          plane.scales.data() + static_cast<std::size_t>(filter) * scales_per_filter_ + tap * scales_per_tap_;
+      for (int i = first_group; i < end_group; ++i) {
+        const Group& group = groups_[static_cast<std::size_t>(i)];
+        const int table = (i - first_group) * layout_.entries * layout_.entry_vectors;
+        const auto offset = static_cast<std::uint32_t>(table + vector) * 16;
+        // Nearly all groups are of this kind. What is read beyond a group is masked away.
+        if (group.one_scale && plane.negative_scales.empty() &&
+            first + group.channel + 4 <= plane.codes.size()) {
+          addWord(&plane.codes[first + group.channel], group.mask, scales[group.scale], offset, count);
+        } else {
+          collectGroup(plane, filter, tap, group, offset, count);
+        }
       }
     }
   }
