@@ -107,7 +107,9 @@ async function run() {
       writeFileSync(join(options.out, 'results.json'), `${JSON.stringify(rows, null, 1)}\n`);
     }
   }
-  const report = markdown(rows, { before, after: machine(), root, failures });
+  const after = machine();
+  writeFileSync(join(options.out, 'machine.json'), `${JSON.stringify({ before, after }, null, 1)}\n`);
+  const report = markdown(rows, { before, after, root, failures });
   writeFileSync(join(options.out, 'results.md'), report);
   console.log(report);
   if (failures.length > 0) process.exitCode = 1;

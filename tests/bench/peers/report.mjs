@@ -17,9 +17,9 @@ export function machine() {
   };
 }
 
-const unique = (values) => [...new Set(values)];
+export const unique = (values) => [...new Set(values)];
 
-function table(head, rows) {
+export function table(head, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
@@ -28,7 +28,7 @@ const isFloatOrt = ({ runner, precision }) => runner === 'onnxruntime-web' && pr
 const milliseconds = (value) => (value < 20 ? value.toFixed(2) : value.toFixed(1));
 
 /** One row a runner, one column a network: minimum (median), and how much faster than the two marks. */
-function speedTable(all, field) {
+export function speedTable(all, field) {
   const rows = all.filter((row) => row[field] !== null);
   const models = unique(rows.map(({ model }) => model));
   const labels = unique(rows.map(labelOf));
@@ -82,6 +82,9 @@ const wasmFiles = {
   'tfjs-wasm': 'node_modules/@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm',
 };
 
+/** Whether other programs took so much of the machine that times by the clock are not to be trusted. */
+export const isBusy = (rows) => rows.some(({ cpu_ms, median_ms }) => cpu_ms && median_ms > 1.15 * cpu_ms);
+
 export function markdown(rows, { before, after, root, failures }) {
   const parts = [
     '# Benchmark',
@@ -91,8 +94,7 @@ export function markdown(rows, { before, after, root, failures }) {
       `checked first: fp32 within ${floatTolerance} of the float logits, int8 by a correlation of at least ` +
       `${int8Correlation}, trefoil bit for bit against its scalar kernels.`,
   ];
-  const busy = rows.some(({ cpu_ms, median_ms }) => cpu_ms && median_ms > 1.15 * cpu_ms);
-  if (busy) {
+  if (isBusy(rows)) {
     parts.push(
       '**The machine was busy with other programs.** That inflates long runs more than short ones, and so our ratios; ' +
         'those of processor times are the better ones.',
