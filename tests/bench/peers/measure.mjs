@@ -55,6 +55,21 @@ async function takeTurn({ seat, times, processor }, count) {
   if (before !== undefined) processor.push((after - before) / measured.runs);
 }
 
+async function prepareTimes({ seat }) {
+  const clock = [];
+  const processor = [];
+  await seat.call('keepBytes');
+  for (let i = 0; i < 3; ++i) {
+    const before = await seat.processorTime();
+    clock.push(await seat.call('prepare'));
+    if (before !== undefined) processor.push((await seat.processorTime()) - before);
+  }
+  return {
+    prepare: rounded(minimum(clock), 1),
+    prepareProcessor: processor.length > 0 ? rounded(minimum(processor), 1) : null,
+  };
+}
+
 /**
  * entries: { runner, precision, recipe?, files, integers? }. Returns rows of results.json. All are open at the same time, and
  * take `turn` runs in turn, so that whatever else the machine does meets all of them.
@@ -73,13 +88,13 @@ export async function measure(entries, context) {
     }
     for (const item of open) {
       item.memory = Math.max(item.memory, await item.seat.call('memory'));
-      item.prepare = minimum(await item.seat.call('prepare', 3));
+      Object.assign(item, await prepareTimes(item));
     }
   } finally {
     for (const { seat } of open) await seat.close();
   }
   const rows = [];
-  for (const { entry, times, processor, memory, prepare, agreement } of open) {
+  for (const { entry, times, processor, memory, prepare, prepareProcessor, agreement } of open) {
     const oneThread = threads === 1 && processor.length > 0;
     const { runner, precision, recipe = null } = entry;
     const cold =
@@ -96,9 +111,10 @@ export async function measure(entries, context) {
       min_ms: rounded(minimum(times)),
       median_ms: rounded(median(times)),
       cpu_ms: oneThread ? rounded(minimum(processor)) : null,
-      wasm_bytes: memory,
+      wasm_bytes: memory || null,
       first_ms: cold ? rounded(minimum(cold), 1) : null,
-      prepare_ms: rounded(prepare, 1),
+      prepare_ms: prepare,
+      prepare_cpu_ms: oneThread ? prepareProcessor : null,
       agreement: rounded(agreement, 4),
     });
   }

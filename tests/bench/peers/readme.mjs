@@ -37,7 +37,7 @@ function costs() {
     list.map((row) => [
       labelOf(row),
       show(row.wasm_bytes / 1e6, 1),
-      show(row.prepare_ms),
+      show(row[field === 'cpu_ms' ? 'prepare_cpu_ms' : 'prepare_ms'] ?? row.prepare_ms),
       show(row.first_ms),
     ]),
   );
@@ -62,7 +62,7 @@ function targets() {
 const how =
   field === 'cpu_ms'
     ? 'processor time of a run (other programs kept the machine busy: load average ' +
-      `${before.load} to ${after.load}, so memory is sure, preparing and cold starts are not)`
+      `${before.load} to ${after.load}; cold starts are by the clock, and slower for it)`
     : 'the fastest of the runs and (the median)';
 const section = [
   `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights; milliseconds from image tensor to logits, ${how}, ` +

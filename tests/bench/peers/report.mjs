@@ -55,12 +55,21 @@ export function speedTable(all, field) {
 function costTable(rows) {
   const show = (value, digits = 0) => (value === null ? '' : value.toFixed(digits));
   return table(
-    ['network', 'runner', 'wasm memory, MB', 'prepare, ms', 'cold start, ms', 'correlation with float'],
+    [
+      'network',
+      'runner',
+      'wasm memory, MB',
+      'prepare, ms',
+      'by processor time',
+      'cold start, ms',
+      'correlation with float',
+    ],
     rows.map((row) => [
       row.model,
       labelOf(row),
       show(row.wasm_bytes / 1e6, 1),
       show(row.prepare_ms),
+      show(row.prepare_cpu_ms ?? null),
       show(row.first_ms),
       row.agreement.toFixed(4),
     ]),

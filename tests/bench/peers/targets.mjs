@@ -96,10 +96,12 @@ export function targetRows(rows, engine, gzipped) {
     }
     add('ResNet-50, wasm memory, against onnxruntime-web fp32', 3, 8, theirs.wasm_bytes / ours.wasm_bytes);
   }
-  if (ours)
+  if (ours) {
     add('ResNet-50, reading and preparing', 300, 100, ours.prepare_ms, {
       shown: (ms) => `${ms.toFixed(0)} ms`,
+      byProcessor: ours.prepare_cpu_ms,
     });
+  }
   if (gzipped)
     add('runtime .wasm, gzipped', 100, 60, gzipped / 1000, {
       shown: (kilobytes) => `${kilobytes.toFixed(0)} KB`,

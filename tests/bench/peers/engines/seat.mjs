@@ -24,6 +24,7 @@ export class Seat {
   #spec;
   #runner;
   #inputs;
+  #kept;
   #together = 1;
 
   constructor(host) {
@@ -98,14 +99,14 @@ export class Seat {
     return memoryBytes();
   }
 
+  /** Reads the model's bytes for prepare(). */
+  async keepBytes() {
+    this.#kept = await this.#bytes();
+  }
+
   /** Milliseconds from the bytes of the model to a runner that is ready, its WebAssembly being compiled already. */
-  async prepare(count) {
-    const times = [];
-    const bytes = await this.#bytes();
-    for (let i = 0; i < count; ++i) {
-      await this.#runner.close();
-      times.push(await elapsed(async () => void (this.#runner = await this.#load(bytes))));
-    }
-    return times;
+  async prepare() {
+    await this.#runner.close();
+    return elapsed(async () => void (this.#runner = await this.#load(this.#kept)));
   }
 }
