@@ -64,10 +64,24 @@ const how =
     ? 'processor time of a run (other programs kept the machine busy: load average ' +
       `${before.load} to ${after.load}; cold starts are by the clock, and slower for it)`
     : 'the fastest of the runs and (the median)';
+/** Words in lines of README's width. */
+function paragraph(text) {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line && line.length + 1 + word.length > 120) lines.push(word);
+    else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+  }
+  return lines.join('\n');
+}
+
 const section = [
-  `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights; milliseconds from image tensor to logits, ${how}, ` +
-    'then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. Outputs are ' +
-    'checked before anything is timed (tests/bench/peers/README.md).',
+  paragraph(
+    `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights: milliseconds from image tensor to logits ` +
+      `(${how}), then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. ` +
+      'Outputs are checked before anything is timed. n4-l4-a8: groups of 4 with 4 scale levels a filter, 8-bit activations; p2: ' +
+      'two planes; default: `quantize()` without options. tests/bench/peers/README.md tells how it is measured.',
+  ),
   speedTable(named(inBrowser), field),
   costs(),
   'What the project aims at, and where it is; ratios are taken within one run.',
