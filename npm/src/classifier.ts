@@ -2,7 +2,7 @@
 import { decode } from '#platform/images.js';
 
 import type { BestClasses } from './engine.js';
-import { TrefoilError, type Reply } from './errors.js';
+import { disposed, type Reply } from './errors.js';
 import { handOver, type Calls, type Link } from './link.js';
 import { checkKeys, checkSignal, checkTopK } from './options.js';
 import type { Decoded, HostImage } from './pixels.js';
@@ -88,7 +88,7 @@ export abstract class Classifier<Host> {
   }
 
   #checkAlive(): void {
-    if (this.#disposed) throw new TrefoilError('DISPOSED', 'the model has been disposed of');
+    if (this.#disposed) throw disposed();
   }
 }
 

@@ -51,3 +51,5 @@ export function valueOf<T>(reply: Reply<T>): T {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+export const disposed = () => new TrefoilError('DISPOSED', 'the model has been disposed of');

@@ -1,7 +1,7 @@
 // The way to a host: in a worker through comlink, or on the caller's own thread. Calls look the same on both.
 import { releaseProxy, transfer, wrap, type Endpoint, type Remote } from 'comlink';
 
-import { TrefoilError, valueOf, type Reply } from './errors.js';
+import { TrefoilError, disposed, valueOf, type Reply } from './errors.js';
 
 /** A worker as the platform starts it. */
 export interface StartedWorker {
@@ -31,8 +31,6 @@ export interface Link<Host> {
   /** Ends all calls under way with DISPOSED. */
   close(): void;
 }
-
-export const disposed = () => new TrefoilError('DISPOSED', 'the model has been disposed of', {});
 
 /** Calls that have not been answered yet, so that all of them can be ended. */
 class Pending {

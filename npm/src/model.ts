@@ -24,14 +24,7 @@ import { openLink } from './open-link.js';
 import { badOption, checkCallback, checkInteger, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
 import type { RuntimeHost } from './runtime-host.js';
-import {
-  TuningStore,
-  checkTune,
-  kernelsOf,
-  pairsOf,
-  tuneAfterMilliseconds,
-  type TuneChoice,
-} from './tuning.js';
+import { checkTune, kernelsOf, pairsOf, tuneAfterMilliseconds, type TuneChoice } from './tuning.js';
 import type { ImageInput, ModelSource } from './types.js';
 import { sectionHeaderBytes, sectionsOf, type Sections } from './sections.js';
 import { compileWasm } from './wasm.js';
@@ -112,7 +105,7 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
     const found = await this.withHost(signal, (host) => host.tune(budget));
     const kernels = kernelsOf(found.kernels);
-    if (found.kernels.length > 0) await new TuningStore(cache).add(kernels);
+    if (found.kernels.length > 0) await (await storeOf(cache)).add(kernels);
     return { kernels, milliseconds: found.milliseconds, leftOut: found.leftOut };
   }
 
@@ -242,19 +235,14 @@ async function openHosts(
   const first = await openLink<RuntimeHost, RuntimeInfo>(choice, load);
   if (!first.link.inWorker) return { ...first, workers: 0 };
   if (wanted === 1) return { ...first, workers: 1 };
-  const more = await Promise.allSettled(
-    Array.from({ length: wanted - 1 }, () =>
-      openLink<RuntimeHost, RuntimeInfo>({ ...choice, worker: true }, load),
-    ),
-  );
-  const links = [first, ...more.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
-  const failed = more.find((result) => result.status === 'rejected');
-  if (failed) {
-    for (const { link } of links) link.close();
-    throw failed.reason;
-  }
-  const { PoolLink } = await import('./pool-link.js');
-  return { link: new PoolLink(links.map(({ link }) => link)), value: first.value, workers: wanted };
+  const { poolWith } = await import('./pool-link.js');
+  const another = () => openLink<RuntimeHost, RuntimeInfo>({ ...choice, worker: true }, load);
+  const link = await poolWith(first.link, wanted - 1, async () => (await another()).link);
+  return { link, value: first.value, workers: wanted };
+}
+
+async function storeOf(cache: TuneChoice['cache']) {
+  return new (await import('./tuning-store.js')).TuningStore(cache);
 }
 
 /** What was asked for, or what is usual in this platform's workers. Errors: BAD_OPTION. */
@@ -284,7 +272,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const variants = variantPairs(options.variants);
   const tuning = tuneChoice(options.tune);
   // Read while the model comes.
-  const kernels = tuning && new TuningStore(tuning.cache).get();
+  const kernels = tuning && storeOf(tuning.cache).then((store) => store.get());
   const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
   const address = store && webAddress(source);
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);

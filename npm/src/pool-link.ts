@@ -1,6 +1,6 @@
 // Several workers with the same host in each: a call goes to one that is free, or waits its turn.
-import { TrefoilError, type Reply } from './errors.js';
-import { disposed, type Calls, type Link } from './link.js';
+import { TrefoilError, disposed, type Reply } from './errors.js';
+import type { Calls, Link } from './link.js';
 
 interface Turn<Host> {
   take(link: Link<Host>): void;
@@ -102,4 +102,18 @@ export class PoolLink<Host> implements Link<Host> {
     this.#links.delete(link);
     link.close();
   }
+}
+
+/** A pool of a link and of `count` more; where one of them can't be had, all are closed. */
+export async function poolWith<Host>(
+  first: Link<Host>,
+  count: number,
+  open: () => Promise<Link<Host>>,
+): Promise<PoolLink<Host>> {
+  const results = await Promise.allSettled([Promise.resolve(first), ...Array.from({ length: count }, open)]);
+  const links = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (!failed) return new PoolLink(links);
+  for (const link of links) link.close();
+  throw failed.reason;
 }

@@ -1,9 +1,8 @@
 // Finding and compiling the .wasm files. Each is compiled once a page (or process); workers are given the result.
 import { fetchWasm, resolveUrl } from '#platform/files.js';
-import { simd } from 'wasm-feature-detect';
 
 import { looksLikeHtml } from './bytes.js';
-import { TrefoilError, messageOf } from './errors.js';
+import { TrefoilError } from './errors.js';
 import { badOption, checkKeys } from './options.js';
 import type { WasmSource } from './types.js';
 
@@ -11,34 +10,16 @@ const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 async function compileBytes(bytes: Uint8Array<ArrayBuffer>, where: string): Promise<WebAssembly.Module> {
   const magic = bytes[0] === 0x00 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
-  if (!magic) {
-    const got = looksLikeHtml(bytes) ? `got HTML from ${where}: 404 page?` : `${where} is not WebAssembly`;
-    throw new TrefoilError(
-      'NOT_WASM',
-      `${got} The .wasm files lie beside this package's JavaScript; if your bundler moved one without the other, pass ` +
-        `{ wasm: { url } } (with Vite's development server: optimizeDeps: { exclude: ['trefoil'] })`,
-      { url: where },
-    );
-  }
+  if (!magic) throw (await problems()).notWasm(looksLikeHtml(bytes), where);
   return WebAssembly.compile(bytes);
 }
 
-/** Names what is wrong where a browser can't compile: it is too old, or the page forbids it. */
-async function explain(error: unknown, where: string): Promise<TrefoilError> {
-  if (error instanceof TrefoilError) return error;
-  if (!(await simd())) {
-    return new TrefoilError(
-      'NOT_AVAILABLE',
-      'this engine has no WebAssembly SIMD; Trefoil needs it',
-      {},
-      error,
-    );
-  }
-  const hint = /content security policy|unsafe-eval|disallowed by embedder/i.test(messageOf(error))
-    ? "; the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'"
-    : '';
-  return new TrefoilError('NOT_WASM', `${where}: ${messageOf(error)}${hint}`, { url: where }, error);
+async function explain(error: unknown, where: string): Promise<unknown> {
+  return error instanceof TrefoilError ? error : (await problems()).notCompiled(error, where);
 }
+
+/** What goes wrong, in words: read only by those for whom it does. */
+const problems = () => import('./wasm-problems.js');
 
 async function compileUrl(url: URL): Promise<WebAssembly.Module> {
   try {
