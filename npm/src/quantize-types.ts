@@ -44,11 +44,11 @@ export interface QuantizeOptions extends TaskOptions {
   activationBits?: number;
   /** Of sums (residual streams), 4 to 8. Default 8. */
   residualBits?: number;
-  /** Default 'fgq'. */
+  /** Default 'compensated'. */
   method?: Method;
   /** Ternary planes that a filter is the sum of. Default 1. */
   planes?: 1 | 2;
-  /** Different scales that a filter may have. Default 'free': as many as it has groups. */
+  /** Different scales that a filter may have; 'free': as many as it has groups. Default 4, or 'free' with 'fgq-two-sided'. */
   scaleLevels?: 2 | 4 | 8 | 'free';
   /** Default 'fitted'. */
   levelKind?: LevelKind;

@@ -66,10 +66,11 @@ export function recipeOf(options: QuantizeOptions): Recipe {
   if (typeof percentile !== 'number' || !(percentile >= 50 && percentile <= 100)) {
     throw badOption('percentile', `percentile must be from 50 to 100, not ${String(percentile)}`);
   }
+  const method = checkMethod(options.method ?? 'compensated');
   return {
-    method: checkMethod(options.method ?? 'fgq'),
+    method,
     groupSize: checkGroupSize(options.groupSize ?? 4),
-    scaleLevels: checkScaleLevels(options.scaleLevels ?? 'free'),
+    scaleLevels: checkScaleLevels(options.scaleLevels ?? (method === 'fgq-two-sided' ? 'free' : 4)),
     levelKind: checkLevelKind(options.levelKind ?? 'fitted'),
     planes: checkPlanes(options.planes ?? 1),
     activationBits: checkInteger(options.activationBits ?? 8, 'activationBits', 4, 8),

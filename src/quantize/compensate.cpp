@@ -12,7 +12,7 @@
 namespace trefoil {
 namespace {
 
-constexpr double kDamping = 0.01;   // of the mean variance of an input
+constexpr double kDamping = 0.05;   // of the mean variance of an input
 constexpr std::size_t kBlock = 64;  // columns between updates of all later ones
 constexpr int kSweeps = 2;
 constexpr double kHeadroom = 1.25;  // compensation makes some scales larger than they were

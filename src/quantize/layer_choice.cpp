@@ -121,6 +121,10 @@ Result<std::vector<LayerChoice>> chooseLayers(const Graph& graph, const Recipe& 
     if (layer.method) choice.method = *layer.method;
     if (layer.group_size) choice.group_size = *layer.group_size;
     if (layer.activation_bits) choice.activation_bits = layer.activation_bits;
+    if (layer.method == Method::kFgqTwoSided) {  // unless the layer asks for what it can't have
+      choice.scale_levels = kFreeScales;
+      choice.planes = 1;
+    }
     if (layer.scale_levels) choice.scale_levels = *layer.scale_levels;
     if (layer.level_kind) choice.level_kind = *layer.level_kind;
     if (layer.planes) choice.planes = *layer.planes;

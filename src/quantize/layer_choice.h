@@ -12,7 +12,7 @@ namespace trefoil {
 
 struct LayerChoice {
   WeightKind weights = WeightKind::kTernary;
-  Method method = Method::kFgq;
+  Method method = Method::kCompensated;
   int group_size = 4;  // never above the channels of a filter
   int scale_levels = kFreeScales;
   LevelKind level_kind = LevelKind::kFitted;

@@ -32,9 +32,9 @@ struct LayerRecipe {
 };
 
 struct Recipe {
-  Method method = Method::kFgq;
-  int group_size = 4;              // 1, 2, 4, ... any number of channels; kWholeFilter
-  int scale_levels = kFreeScales;  // different scales a filter may have: 2, 4, 8, or kFreeScales
+  Method method = Method::kCompensated;
+  int group_size = 4;    // 1, 2, 4, ... any number of channels; kWholeFilter
+  int scale_levels = 4;  // different scales a filter may have: 2, 4, 8, or kFreeScales
   LevelKind level_kind = LevelKind::kFitted;
   int planes = 1;           // 1 or 2: a filter is the sum of so many ternary ones
   int activation_bits = 8;  // 4..8

@@ -1,11 +1,11 @@
 // Top-1 of float and ternary networks over a grid of recipes, as a Markdown table (README's accuracy tables come from here).
 //
-//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--count N] [--calibration N]
+//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--count N] [--calibration N]
 //
 // SHARED is a folder with models/ and data/ (see CONTRIBUTING.md, "Accuracy on real networks"). CIFAR networks are scored on the
 // test images and calibrated on training images; photographs are split into calibration and scored ones by their order
-// in images.csv, so that no image is ever both.
-import { readFileSync } from 'node:fs';
+// in images.csv, so that no image is ever both. `--only signs` is the bundled network, and needs no SHARED.
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
@@ -14,15 +14,23 @@ import { loadFloatModel, quantize } from 'trefoil/quantize';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string' }, count: { type: 'string' }, calibration: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    recipe: { type: 'string' },
+    count: { type: 'string' },
+    calibration: { type: 'string' },
+  },
 });
 const [shared] = positionals;
-if (!shared) {
-  console.error('usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--count N] [--calibration N]');
+if (!shared && values.only !== 'signs') {
+  console.error(
+    'usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--count N] [--calibration N]',
+  );
   process.exit(2);
 }
 
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const signs = join(import.meta.dirname, '../../models/signs');
 const networks = [
   { name: 'resnet20_cifar10', data: 'cifar', preprocess: imagenet },
   { name: 'resnet20_cifar10_jpeg', data: 'cifar', preprocess: imagenet },
@@ -38,12 +46,30 @@ const networks = [
     background: true, // class 0 is the background, so ImageNet's classes start at 1
     preprocess: { resize: 256, crop: 224, mean: Array(3).fill(128 / 255), std: Array(3).fill(128 / 255) },
   },
+  { name: 'tiny_darknet', data: 'photos', preprocess: { resize: 256, crop: 224 } },
+  {
+    name: 'signs',
+    data: 'signs',
+    preprocess: JSON.parse(readFileSync(join(signs, 'preprocess.json'), 'utf8')),
+  },
 ];
-const recipes = [4, 64].flatMap((groupSize) =>
-  [8, 4].flatMap((activationBits) =>
-    [false, true].map((affineCorrection) => ({ groupSize, activationBits, affineCorrection })),
-  ),
-);
+const plain = { method: 'fgq', scaleLevels: 'free' };
+const recipes = [
+  { name: 'int8 weights', weights: 'int8' },
+  { name: 'N=4, plain', ...plain },
+  { name: 'N=4, 4 levels (default)' },
+  { name: 'N=4', scaleLevels: 'free' },
+  { name: 'N=64', groupSize: 64, scaleLevels: 'free' },
+  { name: 'N=64, 2 planes', groupSize: 64, scaleLevels: 'free', planes: 2 },
+  { name: 'N=4, 4 levels, A4', activationBits: 4 },
+  { name: 'N=64, 2 planes, A4', groupSize: 64, scaleLevels: 'free', planes: 2, activationBits: 4 },
+];
+
+/** The recipe's options; int8 weights are said layer by layer. */
+function optionsOf({ name: _, weights, ...options }, layers) {
+  const convolutions = layers.filter((layer) => layer.weights > 0).map((layer) => [layer.name, { weights }]);
+  return weights ? { ...options, layers: Object.fromEntries(convolutions) } : options;
+}
 
 async function decode(bytes) {
   const { data, info } = await sharp(bytes)
@@ -85,6 +111,34 @@ async function photos(skip, count) {
   );
 }
 
+async function signCalibration(count) {
+  const files = readdirSync(join(signs, 'calibration')).sort().slice(0, count);
+  return Promise.all(
+    files.map(async (file) => ({ image: await decode(readFileSync(join(signs, 'calibration', file))) })),
+  );
+}
+
+async function signPictures(count) {
+  const labels = readFileSync(join(signs, 'labels.txt'), 'utf8').trim().split('\n');
+  const files = labels.flatMap((name, label) =>
+    readdirSync(join(signs, 'test', name)).map((file) => ({ path: join(signs, 'test', name, file), label })),
+  );
+  return Promise.all(
+    files
+      .slice(0, count)
+      .map(async ({ path, label }) => ({ image: await decode(readFileSync(path)), label })),
+  );
+}
+
+/** Calibration images, and labelled ones that are none of these. */
+async function images({ data }) {
+  const calibrationCount = Number(values.calibration ?? { cifar: 512, photos: 128, signs: 64 }[data]);
+  const count = Number(values.count ?? { cifar: 10000, photos: 372, signs: 400 }[data]);
+  if (data === 'cifar') return [await cifar('train', calibrationCount), await cifar('test', count)];
+  if (data === 'signs') return [await signCalibration(calibrationCount), await signPictures(count)];
+  return [await photos(0, calibrationCount), await photos(calibrationCount, count)];
+}
+
 async function top1(model, set, background) {
   let correct = 0;
   const answers = [];
@@ -98,38 +152,50 @@ async function top1(model, set, background) {
 }
 
 for (const network of networks.filter(({ name }) => !values.only || name === values.only)) {
-  const isCifar = network.data === 'cifar';
-  const calibrationCount = Number(values.calibration ?? (isCifar ? 256 : 128));
-  const count = Number(values.count ?? (isCifar ? 10000 : 372));
-  const calibration = isCifar ? await cifar('train', calibrationCount) : await photos(0, calibrationCount);
-  const scored = isCifar ? await cifar('test', count) : await photos(calibrationCount, count);
-  const onnx = readFileSync(join(shared, 'models', `${network.name}.onnx`));
+  const [calibration, scored] = await images(network);
+  const onnx = readFileSync(
+    network.data === 'signs' ? join(signs, 'signs.onnx') : join(shared, 'models', `${network.name}.onnx`),
+  );
   const { preprocess } = network;
   const floatModel = await loadFloatModel(onnx, { preprocess });
+  const { layers } = floatModel.info;
   const float = await top1(floatModel, scored, network.background);
   floatModel.dispose();
   console.log(
     `\n### ${network.name}: ${calibration.length} calibration images, ${scored.length} others scored\n`,
   );
   console.log(
-    '| group size | activations | affine re-estimation | file | top-1 | drop | agrees with float |',
+    '| recipe | bits a weight | zeros | multiplications removed | file | top-1 | drop | agrees with float | quantizing |',
   );
-  console.log('| --- | --- | --- | --- | --- | --- | --- |');
-  console.log(`| float | float | | ${(onnx.length / 1e6).toFixed(2)} MB | ${float.top1.toFixed(2)} | | |`);
-  for (const recipe of recipes) {
-    const { model: bytes } = await quantize(onnx, {
+  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  console.log(`| float | 32 | | | ${(onnx.length / 1e6).toFixed(2)} MB | ${float.top1.toFixed(2)} | | | |`);
+  for (const recipe of recipes.filter(({ name }) => !values.recipe || name === values.recipe)) {
+    const start = performance.now();
+    const { model: bytes, report } = await quantize(onnx, {
       calibration: calibration.map(({ image }) => image),
       preprocess,
-      ...recipe,
+      ...optionsOf(recipe, layers),
     });
+    const seconds = (performance.now() - start) / 1000;
     const model = await loadModel(bytes);
-    const ternary = await top1(model, scored, network.background);
+    const result = await top1(model, scored, network.background);
     model.dispose();
-    const agree = ternary.answers.filter((answer, i) => answer === float.answers[i]).length / scored.length;
-    console.log(
-      `| ${recipe.groupSize} | ${recipe.activationBits} bits | ${recipe.affineCorrection ? 'yes' : 'no'} ` +
-        `| ${(bytes.length / 1e6).toFixed(2)} MB | ${ternary.top1.toFixed(2)} | ${(float.top1 - ternary.top1).toFixed(2)} ` +
-        `| ${(100 * agree).toFixed(1)}% |`,
-    );
+    // Of the layers that the recipe is about; the first and the last are int8 in all.
+    const ternary = report.layers.filter(({ kind }) => kind === 'ternary');
+    const weights = ternary.reduce((sum, layer) => sum + layer.weights, 0);
+    const mean = (of) => ternary.reduce((sum, layer) => sum + of(layer) * layer.weights, 0) / weights;
+    const agree = result.answers.filter((answer, i) => answer === float.answers[i]).length / scored.length;
+    const cells = [
+      recipe.name,
+      weights ? mean((layer) => layer.bitsPerWeight).toFixed(2) : '8',
+      weights ? `${(100 * mean((layer) => layer.zeroShare)).toFixed(0)}%` : '',
+      `${(100 * report.total.multiplicationsRemoved).toFixed(1)}%`,
+      `${(bytes.length / 1e6).toFixed(2)} MB`,
+      result.top1.toFixed(2),
+      (float.top1 - result.top1).toFixed(2),
+      `${(100 * agree).toFixed(1)}%`,
+      `${seconds.toFixed(0)} s`,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
   }
 }

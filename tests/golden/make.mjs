@@ -22,8 +22,8 @@ const calibration = readdirSync(join(signs, 'calibration'))
   .map((name) => join(signs, 'calibration', name));
 
 const recipes = {
-  'signs-n4-a8.trefoil': { groupSize: 4 },
-  'signs-n64-a4.trefoil': { groupSize: 64, activationBits: 4 },
+  'signs-n4-a8.trefoil': {},
+  'signs-n64-a4.trefoil': { groupSize: 64, activationBits: 4, planes: 2, method: 'fgq', scaleLevels: 'free' },
   'signs-two-sided-n8-a6.trefoil': { groupSize: 8, activationBits: 6, method: 'fgq-two-sided' },
 };
 const images = 4;

@@ -25,6 +25,7 @@ test('gives the same bytes each time, in a worker or not, from a file or from by
         for (const file of calibration(8)) yield readFileSync(file);
       })(),
       labels,
+      method: 'fgq',
       preprocess: { resize: 64, mean: 0.5, std: 0.25 },
     }),
   ]);
@@ -34,7 +35,7 @@ test('gives the same bytes each time, in a worker or not, from a file or from by
 }, 120_000);
 
 test('reports layers and totals', async () => {
-  const { model, report } = await quantizedSigns({ groupSize: 64 });
+  const { model, report } = await quantizedSigns({ groupSize: 64, scaleLevels: 'free' });
   expect(report.fileBytes).toBe(model.length);
   expect(report.sourceBytes).toBe(onnx.length);
   expect(report.calibrationImages).toBe(8);
@@ -45,11 +46,29 @@ test('reports layers and totals', async () => {
     expect(layer.bitsPerWeight).toBeGreaterThan(2);
     expect(layer.bitsPerWeight).toBeLessThan(2.5);
     expect(layer.zeroShare).toBeGreaterThan(0.3);
-    expect(layer.weightSqnrDb).toBeGreaterThan(5);
+    expect(layer.weightSqnrDb).toBeGreaterThan(4);
     expect(layer.shape.length).toBe(3);
   }
   expect(report.total.multiplicationsRemoved).toBeGreaterThan(0.9);
 });
+
+test('by default 2.5 bits a weight and error compensation, which is nearer to the float network', async () => {
+  const { model, report } = await quantize(onnx, { calibration: calibration(16), labels, preprocess });
+  const loaded = await loadModel(model);
+  expect(loaded.info.recipe).toMatchObject({
+    method: 'compensated',
+    groupSize: 4,
+    scaleLevels: 4,
+    planes: 1,
+  });
+  loaded.dispose();
+  const plain = await quantizedSigns({ calibration: calibration(16) });
+  expect(report.layers.filter(({ scaleLevels }) => scaleLevels === 4).length).toBeGreaterThan(10);
+  report.layers.forEach((layer, i) => {
+    if (layer.scaleLevels === 4) expect(layer.bitsPerWeight).toBeCloseTo(2.5, 1);
+    if (i > 0) expect(layer.outputSqnrDb).toBeGreaterThan(plain.report.layers[i]!.outputSqnrDb!);
+  });
+}, 120_000);
 
 test('layers may have recipes of their own', async () => {
   const name = '/stages/stages.1/first/first.0/Conv';

@@ -29,7 +29,14 @@ export function calibration(count: number): string[] {
 
 /** A ternary model, made fast: few pictures are enough for what the tests ask. */
 export function quantizedSigns(options: Partial<QuantizeOptions> = {}): Promise<Quantized> {
-  return quantize(onnx, { calibration: calibration(8), labels, preprocess, groupSize: 4, ...options });
+  return quantize(onnx, {
+    calibration: calibration(8),
+    labels,
+    preprocess,
+    method: 'fgq',
+    groupSize: 4,
+    ...options,
+  });
 }
 
 /** The error that a promise ends with. */

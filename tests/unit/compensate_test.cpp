@@ -159,7 +159,7 @@ struct LayerCase {
       trace += h[i * size + i];
     }
     double sum = quadratic(h, e);
-    for (const double x : e) sum += 0.01 * trace / size * x * x;
+    for (const double x : e) sum += 0.05 * trace / size * x * x;
     return sum;
   }
   double error(const QConvOp& op) const {

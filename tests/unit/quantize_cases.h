@@ -61,8 +61,11 @@ inline std::vector<std::vector<std::uint8_t>> pictures(int count, Shape shape, s
   return result;
 }
 
+// Plain groups with free scales: what most tests are not about takes no time.
 inline QuantizeInput quantizeInput(Graph graph, int images = 16) {
   QuantizeInput input;
+  input.recipe.method = Method::kFgq;
+  input.recipe.scale_levels = kFreeScales;
   input.images = pictures(images, graph.inputShape(), kSeed);
   input.graph = std::move(graph);
   const float mean[3] = {.485F, .456F, .406F}, std[3] = {.229F, .224F, .225F};

@@ -59,6 +59,8 @@ double outputSnr(Graph graph, const QuantModel& model, const Preprocess& preproc
 // Every weight with its own sign and 8-bit scale: what is left is the error of the activations.
 Recipe fineRecipe() {
   Recipe recipe;
+  recipe.method = Method::kFgq;
+  recipe.scale_levels = kFreeScales;
   recipe.group_size = 1;
   return recipe;
 }
@@ -392,6 +394,20 @@ TEST_SUITE("quantize") {
     CHECK(sqnr(4, 4, 1) > sqnr(4, kFreeScales, 1) - 1);
   }
 
+  TEST_CASE("the default: four levels, groups of 4, compensated; a two-sided layer has free scales") {
+    QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
+    input.recipe = Recipe();
+    const Report report = quantizeOrFail(input).report;
+    CHECK(report.layers[1].scale_levels == 4);
+    CHECK(report.layers[1].group_size == 4);
+    CHECK(report.layers[1].bits_per_weight == doctest::Approx(2.5));
+    input.recipe.layers.emplace_back().layer = "node3";
+    input.recipe.layers.back().method = Method::kFgqTwoSided;
+    const Quantized two_sided = quantizeOrFail(input);
+    CHECK(two_sided.report.layers[1].scale_levels == kFreeScales);
+    CHECK(!std::get<QConvOp>(two_sided.model.nodes[2].op).ternary.planes[0].negative_scales.empty());
+  }
+
   TEST_CASE("options of one layer that do not go together") {
     QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
     input.recipe.method = Method::kFgqTwoSided;
@@ -508,7 +524,7 @@ TEST_SUITE("quantize") {
     CHECK(model.metadata.name == "relu");
     CHECK(model.metadata.labels.size() == 5);
     CHECK(model.metadata.resize == 256);
-    CHECK(model.metadata.recipe == recipeJson(Recipe{}));
+    CHECK(model.metadata.recipe == recipeJson(quantizeInput(buildCase(netCase("relu"))).recipe));
     CHECK(model.metadata.provenance ==
           R"({"calibrationImages":3,"correctionImages":3,"sourceBytes":77,"sourceHash":"abc"})");
   }

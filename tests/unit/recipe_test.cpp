@@ -20,12 +20,14 @@ TEST_SUITE("recipe") {
     CHECK(validateRecipe(recipe).ok());
     CHECK(
         recipeJson(recipe) ==
-        R"({"activationBits":8,"affineCorrection":true,"clip":"mse","groupSize":4,"layers":[],"method":"fgq","planes":1,"residualBits":8,"scaleLevels":"free"})");
+        R"({"activationBits":8,"affineCorrection":true,"clip":"mse","groupSize":4,"layers":[],"levelKind":"fitted",)"
+        R"("method":"compensated","planes":1,"residualBits":8,"scaleLevels":4})");
   }
 
   TEST_CASE("JSON holds all that is set") {
     Recipe recipe;
     recipe.method = Method::kFgqTwoSided;
+    recipe.scale_levels = kFreeScales;
     recipe.group_size = kWholeFilter;
     recipe.clip = ClipRule::kPercentile;
     recipe.affine_correction = false;

@@ -77,7 +77,11 @@ function quantizeCommand(signal: AbortSignal): Command {
     .requiredOption('--calibration <images>', 'pictures like those that the network will see')
     .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
     .option('--group-size <n>', "weights that share a scale, or 'filter'", groupSize, 4)
-    .option('--scale-levels <n>', "different scales a filter may have, or 'free'", scaleLevels, 'free')
+    .option(
+      '--scale-levels <n>',
+      "different scales a filter may have: 2, 4, 8 or 'free' (default: 4)",
+      scaleLevels,
+    )
     .addOption(
       new Option('--level-kind <name>', 'what these scales may be')
         .choices(['fitted', 'powers-of-2', 'powers-of-sqrt-2'])
@@ -88,8 +92,8 @@ function quantizeCommand(signal: AbortSignal): Command {
     .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
     .addOption(
       new Option('--method <name>', 'how scales are found')
-        .choices(['fgq', 'fgq-two-sided', 'compensated'])
-        .default('fgq'),
+        .choices(['compensated', 'fgq', 'fgq-two-sided'])
+        .default('compensated'),
     )
     .option('--layer <name:key=value>', 'what one layer does differently (may be repeated)', collect, [])
     .option('--labels <file>', 'names of the classes, one a line')

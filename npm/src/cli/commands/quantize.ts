@@ -19,7 +19,7 @@ export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
   calibration: string;
   calibrationCount: number;
   groupSize: number | 'filter';
-  scaleLevels: 2 | 4 | 8 | 'free';
+  scaleLevels?: 2 | 4 | 8 | 'free';
   levelKind: LevelKind;
   planes: 1 | 2;
   activationBits: number;
@@ -74,7 +74,7 @@ export async function quantize(path: string, flags: QuantizeFlags, signal: Abort
     const { model, report } = await quantizeNetwork(path, {
       calibration: chosen.map((sample) => sample.image()),
       groupSize: flags.groupSize,
-      scaleLevels: flags.scaleLevels,
+      ...(flags.scaleLevels !== undefined && { scaleLevels: flags.scaleLevels }),
       levelKind: flags.levelKind,
       planes: flags.planes,
       activationBits: flags.activationBits,
