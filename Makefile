@@ -37,7 +37,6 @@ setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26:
 # --- builds ---------------------------------------------------------------------------------------------------
 wasm: setup-wasm
 	exec cmake --workflow --preset wasm-modules
-	exec cmake --workflow --preset wasm-relaxed-modules
 
 npm: wasm
 	npm run --silent build

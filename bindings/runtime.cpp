@@ -8,7 +8,9 @@
 #include "format/packed_model.h"
 #include "runtime/profile.h"
 #include "runtime/session.h"
+#include "runtime/thread_pool.h"
 #include "runtime/tuner.h"
+#include "thread_entry.h"
 #include "values.h"
 
 using emscripten::val;
@@ -19,6 +21,7 @@ namespace {
 std::unique_ptr<Session> session;
 KernelChoices known_kernels;  // that the session was loaded with
 std::unique_ptr<Tuner> tuner;
+std::shared_ptr<ThreadPool> pool;  // of every session; null: one thread
 
 Error noModel() { return makeError(ErrorCode::kBadOption, "no model is loaded"); }
 
@@ -50,6 +53,7 @@ val infoOut(const Session& loaded) {
   info.set("layers", arrayOf(loaded.layers(), layerOut));
   info.set("planes", planes_in_use);
   info.set("memoryBytes", loaded.memoryBytes());
+  info.set("threads", loaded.threads());
   return info;
 }
 
@@ -78,6 +82,7 @@ Result<void> makeSession(const val& file, const val& variants, const val& kernel
   SessionOptions options;
   options.variants = pairsIn(variants);
   options.kernels = known_kernels = pairsIn(kernels);
+  options.pool = pool;
   const int in_use = hasSecondPlanes(model->model) ? 2 : 1;
   auto created = Session::create(std::move(model).value(), options);
   if (!created) return created.error();
@@ -200,9 +205,25 @@ val tune(double milliseconds) {
 // Loads of 16 bytes, each with an addition, in a nanosecond.
 double loadRate(double milliseconds) { return measureLoadRate(milliseconds, emscripten_get_now); }
 
+#if defined(__wasm_atomics__)
+// Before the first load, and once. Returns { entry, stacks } for threads 1, 2, ...: see thread_entry.h.
+val prepareThreads(int threads, bool may_block) {
+  const auto stacks = reserveStacks(threads - 1);
+  if (!stacks) return failure(stacks.error());
+  pool = std::make_shared<ThreadPool>(threads, may_block);
+  auto fields = val::object();
+  fields.set("entry", threadEntry());
+  fields.set("stacks", arrayOf(*stacks, [](std::uintptr_t stack) { return stack; }));
+  return success(fields);
+}
+#endif
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_runtime) {
+#if defined(__wasm_atomics__)
+  emscripten::function("prepareThreads", &prepareThreads);
+#endif
   emscripten::function("load", &load);
   emscripten::function("refine", &refine);
   emscripten::function("unload", &unload);
@@ -215,5 +236,9 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("layerValues", &layerValues);
   emscripten::function("runPlanes", &runPlanes);
 }
+
+#if defined(__wasm_atomics__)
+void servePool(int thread) { pool->serve(thread); }
+#endif
 
 }  // namespace trefoil::bindings

@@ -13,7 +13,7 @@ import { build } from 'esbuild';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const wasm = join(root, 'wasm');
-const modules = ['trefoil-runtime', 'trefoil-quantizer'];
+const modules = ['trefoil-runtime', 'trefoil-runtime-threads', 'trefoil-quantizer'];
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 
 /** Takes the modules over from CMake's build; without one, those of the last time serve. */
@@ -44,11 +44,18 @@ function platformPlugin(platform) {
           if (!text.includes(place)) throw new Error(`${path} does not start its threads as expected`);
           return { contents: text.replace(place, "(trefoilFolder, 'node-piscina-worker.js')"), loader: 'js' };
         });
+        // For threads of its own, which are not used here, Emscripten's JavaScript would add a global to the user's process.
+        bundle.onLoad({ filter: /trefoil-runtime-threads\.mjs$/ }, async ({ path }) => {
+          const text = await readFile(path, 'utf8');
+          const assignment = 'global.Worker=worker_threads.Worker;';
+          if (!text.includes(assignment)) throw new Error(`${path} does not set a global as expected`);
+          return { contents: text.replace(assignment, ''), loader: 'js' };
+        });
         return;
       }
       // Emscripten's JavaScript asks at run time whether it is in Node. For browsers the answer is known, and without the
       // code for Node there is no import that a bundler for the web would stumble over.
-      bundle.onLoad({ filter: /trefoil-\w+\.mjs$/ }, async ({ path }) => {
+      bundle.onLoad({ filter: /trefoil-[\w-]+\.mjs$/ }, async ({ path }) => {
         const text = await readFile(path, 'utf8');
         const question = /var ENVIRONMENT_IS_NODE=[^;]+;/;
         if (!question.test(text)) throw new Error(`${path} does not ask for Node as expected`);
@@ -96,7 +103,12 @@ function buildBrowser() {
     build({
       ...common,
       plugins,
-      entryPoints: { worker: 'src/worker.ts', 'quantize-worker': 'src/quantize-worker.ts' },
+      entryPoints: {
+        worker: 'src/worker.ts',
+        'threads-worker': 'src/threads-worker.ts',
+        thread: 'src/thread.ts',
+        'quantize-worker': 'src/quantize-worker.ts',
+      },
     }),
   ]);
 }
@@ -111,6 +123,8 @@ function buildNode() {
       node: 'src/index.ts',
       'node-quantize': 'src/quantize.ts',
       'node-worker': 'src/worker.ts',
+      'node-threads-worker': 'src/threads-worker.ts',
+      'node-thread': 'src/thread.ts',
       'node-quantize-worker': 'src/quantize-worker.ts',
       'node-batch-worker': 'src/cli/batch/worker.ts',
       'node-piscina-worker': join(dirname(createRequire(import.meta.url).resolve('piscina')), 'worker.js'),

@@ -33,6 +33,7 @@ export interface RuntimeInfo {
   layers: RuntimeLayer[];
   planes: number;
   memoryBytes: number;
+  threads: number;
 }
 
 export interface RuntimeRun extends BestClasses {
@@ -56,6 +57,8 @@ export interface RuntimeTuning {
 export interface RuntimeModule {
   load(file: Uint8Array, variants: string[], kernels: string[], planes: number): ModuleReply<RuntimeInfo>;
   refine(file: Uint8Array, variants: string[], kernels: string[]): ModuleReply<RuntimeInfo>;
+  /** Only in the build for threads, and to be called before load(). */
+  prepareThreads?(threads: number, mayBlock: boolean): ModuleReply<{ entry: number; stacks: number[] }>;
   unload(): void;
   planes(
     pixels: Uint8Array,
@@ -167,6 +170,7 @@ export interface QuantizerModule {
 
 /** What Emscripten's generated JavaScript exports. */
 export type Factory<Module> = (overrides: {
+  wasmMemory?: WebAssembly.Memory;
   instantiateWasm(imports: WebAssembly.Imports, receive: (instance: WebAssembly.Instance) => void): object;
 }) => Promise<Module>;
 
@@ -181,8 +185,13 @@ export class Engine<Module> {
     this.#memory = memory;
   }
 
-  static async create<Module>(factory: Factory<Module>, wasm: WebAssembly.Module): Promise<Engine<Module>> {
-    let memory: WebAssembly.Memory | undefined;
+  /** shared: the memory of a build that imports one. */
+  static async create<Module>(
+    factory: Factory<Module>,
+    wasm: WebAssembly.Module,
+    shared?: WebAssembly.Memory,
+  ): Promise<Engine<Module>> {
+    let memory = shared;
     const module = await new Promise<Module>((resolve, reject) => {
       const instantiateWasm = (
         imports: WebAssembly.Imports,
@@ -190,13 +199,13 @@ export class Engine<Module> {
       ) => {
         WebAssembly.instantiate(wasm, imports)
           .then((instance) => {
-            memory = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory);
+            memory ??= Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory);
             receive(instance);
           })
           .catch(reject);
         return {};
       };
-      factory({ instantiateWasm }).then(resolve, reject);
+      factory({ instantiateWasm, ...(shared ? { wasmMemory: shared } : {}) }).then(resolve, reject);
     }).catch((error: unknown) => {
       if (error instanceof RangeError && /memory/i.test(error.message)) {
         throw new TrefoilError('OUT_OF_MEMORY', `no memory for WebAssembly: ${error.message}`, {}, error);

@@ -21,6 +21,13 @@ export interface LoadOptions extends TaskOptions {
    * is full. A kept model is used without asking the server again, so give a new model a new address. Default false.
    */
   cache?: boolean | ModelCache;
+  /**
+   * Threads that work on one picture together: a number up to 16, or 'auto' for what the machine has, up to 4. The
+   * answers are the same. Where memory can't be shared (a page without COOP and COEP headers) it is one thread, without
+   * an error; `model.info.threads` says how many there are. Default: 1 in Node and with several
+   * workers, else 'auto'.
+   */
+  threads?: number | 'auto';
   /** Forces kernels by name: operation (or "*") to variant. For tests and measurements; the answers are the same. */
   variants?: Readonly<Record<string, string>>;
   /**
@@ -101,6 +108,7 @@ export interface ModelInfo {
   planes: number;
   /** Packed weights and activations, in WebAssembly memory. */
   memoryBytes: number;
+  /** Threads that work on one picture together. */
   threads: number;
   /** Whether the model runs in a worker. */
   worker: boolean;

@@ -1,4 +1,9 @@
-import { inWorkerByDefault, startRuntimeWorker, tuneInWorkerByDefault } from '#platform/runtime-worker.js';
+import {
+  inWorkerByDefault,
+  startRuntimeWorker,
+  startThreadedWorker,
+  tuneInWorkerByDefault,
+} from '#platform/runtime-worker.js';
 
 import { Reporter, abortable } from './abort.js';
 import { ByteReader, checkNotHtml, openBytes } from './bytes.js';
@@ -23,16 +28,23 @@ import type {
 import { openLink } from './open-link.js';
 import { badOption, checkCallback, checkInteger, checkKeys, checkSignal } from './options.js';
 import type { HostImage } from './pixels.js';
+import {
+  checkThreads,
+  compileRuntime,
+  isThreadTrouble,
+  possibleThreads,
+  type RuntimeBuild,
+} from './runtime-build.js';
 import type { RuntimeHost } from './runtime-host.js';
 import { checkTune, kernelsOf, pairsOf, tuneAfterMilliseconds, type TuneChoice } from './tuning.js';
 import type { ImageInput, ModelSource } from './types.js';
 import { sectionHeaderBytes, sectionsOf, type Sections } from './sections.js';
-import { compileWasm } from './wasm.js';
 
 const known = [
   'wasm',
   'worker',
   'workers',
+  'threads',
   'cache',
   'signal',
   'onProgress',
@@ -186,7 +198,7 @@ function infoOf(info: RuntimeInfo, fileBytes: number, workers: number): ModelInf
     fileBytes,
     planes: info.planes,
     memoryBytes: info.memoryBytes,
-    threads: 1,
+    threads: info.threads,
     worker: workers > 0,
     workers,
     recipe: parseObject(info.recipe),
@@ -220,6 +232,7 @@ type Open = { link: Link<RuntimeHost>; value: RuntimeInfo; workers: number };
 /** One host, or a pool of them: the others follow where the first has found that workers can be had. */
 async function openHosts(
   options: LoadOptions,
+  threads: number,
   load: (link: Link<RuntimeHost>) => Promise<RuntimeInfo>,
 ): Promise<Open> {
   const wanted = options.workers === undefined ? 1 : checkInteger(options.workers, 'workers', 1, maxWorkers);
@@ -229,8 +242,9 @@ async function openHosts(
   const choice = {
     worker: options.worker,
     byDefault: inWorkerByDefault || options.workers !== undefined,
-    start: startRuntimeWorker,
-    local: async () => new (await import('./runtime-host.js')).RuntimeHost(),
+    start: threads > 1 ? startThreadedWorker : startRuntimeWorker,
+    local: async () =>
+      (threads > 1 ? await import('./threaded-runtime.js') : await import('./plain-runtime.js')).createHost(),
   };
   const first = await openLink<RuntimeHost, RuntimeInfo>(choice, load);
   if (!first.link.inWorker) return { ...first, workers: 0 };
@@ -269,6 +283,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       'planes: 1 asks for the first planes only, so onRefine would never be called',
     );
   }
+  const wanted = checkThreads(options.threads, options.workers);
   const variants = variantPairs(options.variants);
   const tuning = tuneChoice(options.tune);
   // Read while the model comes.
@@ -279,7 +294,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   reporter.report({ phase: 'load', fraction: 0 });
 
   // The .wasm comes while the model does. Its failure is heard below, after the model's.
-  const compiling = compileWasm(options.wasm, new URL('./trefoil-runtime.wasm', import.meta.url));
+  const threads = possibleThreads(wanted);
+  const compiling = threads.then((count) => compileRuntime(options.wasm, count));
   compiling.catch(() => undefined);
   let sections: Sections | undefined;
   const openSource = () =>
@@ -304,12 +320,20 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       const bytes = await reader.read(sections?.first ?? Infinity);
       if (!onRefine) reader.cancel();
       checkNotHtml(bytes, source, 'BAD_MODEL');
-      const wasm = await abortable(compiling, signal);
       const tuned = pairsOf((await kernels) ?? {});
-      reporter.report({ phase: 'prepare', fraction: 0.9 });
-      const opened = await openHosts(options, (link) =>
-        link.call((host) => host.load(wasm, bytes, variants, tuned, onRefine ? 1 : planes), signal),
-      );
+      const first = onRefine ? 1 : planes;
+      const openWith = async (compiled: Promise<RuntimeBuild>) => {
+        const build = await abortable(compiled, signal);
+        reporter.report({ phase: 'prepare', fraction: 0.9 });
+        const sharing = { threads: build.threads, fileBytes: sections?.whole ?? bytes.length };
+        return openHosts(options, build.threads, (link) =>
+          link.call((host) => host.load(build.wasm, bytes, variants, tuned, first, sharing), signal),
+        );
+      };
+      const opened = await openWith(compiling).catch(async (error: unknown) => {
+        if (options.wasm || (await threads) === 1 || !isThreadTrouble(error)) throw error;
+        return openWith(compileRuntime(undefined, 1));
+      });
       return { ...opened, reader, bytes, tuned };
     } catch (error) {
       reader.cancel();

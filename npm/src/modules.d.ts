@@ -6,6 +6,12 @@ declare module 'trefoil-wasm/trefoil-runtime.mjs' {
   export default factory;
 }
 
+declare module 'trefoil-wasm/trefoil-runtime-threads.mjs' {
+  import type { Factory, RuntimeModule } from './engine.js';
+  const factory: Factory<RuntimeModule>;
+  export default factory;
+}
+
 declare module 'trefoil-wasm/trefoil-quantizer.mjs' {
   import type { Factory, QuantizerModule } from './engine.js';
   const factory: Factory<QuantizerModule>;

@@ -1,17 +1,19 @@
-import createRuntime from 'trefoil-wasm/trefoil-runtime.mjs';
+import { mayBlock } from '#platform/threads.js';
 
 import {
   Engine,
+  type Factory,
   type RuntimeInfo,
   type RuntimeModule,
   type RuntimeProfile,
   type RuntimeRun,
   type RuntimeTuning,
 } from './engine.js';
-import type { Reply } from './errors.js';
+import { TrefoilError, valueOf, type Reply } from './errors.js';
 import { replying, toPixels } from './host.js';
 import type { LayerValues } from './model-types.js';
 import type { HostImage } from './pixels.js';
+import { Threads } from './threads.js';
 
 /** An instance that a disposed model left behind, kept for the next one; a large one is given back instead. */
 const spare: { wasm: WebAssembly.Module; engine: Engine<RuntimeModule> }[] = [];
@@ -23,35 +25,56 @@ const tuning = { compileMilliseconds: 500, sliceMilliseconds: 10 };
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
+/**
+ * Memory for threads to share. Some systems (iOS) take all of the maximum at once and refuse a large one, so it follows
+ * the model: preparing weights takes a few times the file, activations some tens of megabytes.
+ */
+function sharedMemory(fileBytes: number): WebAssembly.Memory {
+  const [page, mebibyte, step] = [1 << 16, 1 << 20, 64 << 20];
+  const most = Math.min(1024 * mebibyte, 128 * mebibyte + Math.ceil((16 * fileBytes) / step) * step);
+  return new WebAssembly.Memory({ initial: (4 * mebibyte) / page, maximum: most / page, shared: true });
+}
+
 /** Owns one instance of the runtime module, and the model in it. */
 export class RuntimeHost {
+  readonly #factory: Factory<RuntimeModule>;
   #engine: Engine<RuntimeModule> | undefined;
+  /** Where the instance may serve another model later. */
   #wasm: WebAssembly.Module | undefined;
   #tuning: Promise<Reply<RuntimeTuning>> | undefined;
+  #threads: Threads | undefined;
 
+  constructor(factory: Factory<RuntimeModule>) {
+    this.#factory = factory;
+  }
+
+  /** sharing: more threads than one only with the build for them; the whole file's size. */
   load(
     wasm: WebAssembly.Module,
     file: Uint8Array,
     variants: string[],
     kernels: string[],
     planes: number,
+    sharing: { threads: number; fileBytes: number },
   ): Promise<Reply<RuntimeInfo>> {
     return replying(async () => {
       this.close();
-      const found = spare.findIndex((item) => item.wasm === wasm);
+      const { threads, fileBytes } = sharing;
       const engine =
-        found >= 0
-          ? spare.splice(found, 1)[0]!.engine
-          : await Engine.create<RuntimeModule>(createRuntime, wasm);
+        threads > 1 ? await this.#startThreads(wasm, threads, fileBytes) : await this.#takeEngine(wasm);
       this.#engine = engine;
-      this.#wasm = wasm;
-      return engine.call((module) => module.load(file, variants, kernels, planes));
+      const reply = engine.call((module) => module.load(file, variants, kernels, planes));
+      // Without a model nobody would close it.
+      if ('error' in reply && threads > 1) this.close();
+      return this.#withThreads(reply);
     });
   }
 
   /** The whole file for its first planes; where it fails, those go on. */
   refine(file: Uint8Array, variants: string[], kernels: string[]): Promise<Reply<RuntimeInfo>> {
-    return replying(() => this.#withModule((module) => module.refine(file, variants, kernels)));
+    return replying(() =>
+      this.#withThreads(this.#withModule((module) => module.refine(file, variants, kernels))),
+    );
   }
 
   run(image: HostImage, topK: number): Promise<Reply<RuntimeRun>> {
@@ -104,12 +127,48 @@ export class RuntimeHost {
     const engine = this.#engine;
     const wasm = this.#wasm;
     this.#engine = undefined;
+    this.#wasm = undefined;
+    this.#threads?.terminate();
+    this.#threads = undefined;
     if (!engine || !wasm || !engine.usable) return;
     engine.call((module) => {
       module.unload();
       return { value: undefined };
     });
     if (engine.memoryBytes <= keptBytes && spare.length < keptSpares) spare.push({ wasm, engine });
+  }
+
+  async #takeEngine(wasm: WebAssembly.Module): Promise<Engine<RuntimeModule>> {
+    this.#wasm = wasm;
+    const found = spare.findIndex((item) => item.wasm === wasm);
+    return found >= 0 ? spare.splice(found, 1)[0]!.engine : Engine.create<RuntimeModule>(this.#factory, wasm);
+  }
+
+  /** Such an instance ends with its model: its threads are terminated wherever they are. */
+  async #startThreads(
+    wasm: WebAssembly.Module,
+    count: number,
+    fileBytes: number,
+  ): Promise<Engine<RuntimeModule>> {
+    const threads = new Threads(count - 1);
+    this.#threads = threads;
+    try {
+      const memory = sharedMemory(fileBytes);
+      const engine = await Engine.create<RuntimeModule>(this.#factory, wasm, memory);
+      const { entry, stacks } = valueOf(engine.call((module) => module.prepareThreads!(count, mayBlock)));
+      threads.begin((thread) => ({ wasm, memory, entry, stack: stacks[thread - 1]!, thread }));
+      return engine;
+    } catch (error) {
+      this.close();
+      if (!(error instanceof RangeError)) throw error;
+      throw new TrefoilError('OUT_OF_MEMORY', `no memory to share: ${error.message}`, {}, error);
+    }
+  }
+
+  /** Adds how many threads there are, once all have come or failed to. */
+  async #withThreads(reply: Reply<RuntimeInfo>): Promise<Reply<RuntimeInfo>> {
+    if ('error' in reply) return reply;
+    return { value: { ...reply.value, threads: 1 + ((await this.#threads?.begun) ?? 0) } };
   }
 
   #withImage<T>(

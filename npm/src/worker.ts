@@ -2,6 +2,6 @@
 import { expose } from 'comlink';
 import { endpoint } from '#platform/endpoint.js';
 
-import { RuntimeHost } from './runtime-host.js';
+import { createHost } from './plain-runtime.js';
 
-expose(new RuntimeHost(), endpoint);
+expose(createHost(), endpoint);

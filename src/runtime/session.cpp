@@ -21,7 +21,7 @@ struct Session::Impl {
   AlignedBuffer arena, scratch;
   AlignedBuffer results;  // int32, one a class
   AlignedBuffer dense;    // the last node's q without gaps; empty where it yields accumulators
-  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<ThreadPool> pool;
 
   std::size_t classCount() const { return logit_scales.size(); }
   std::int32_t* resultIntegers() { return reinterpret_cast<std::int32_t*>(results.data()); }
@@ -96,8 +96,8 @@ Result<std::unique_ptr<Session>> Session::createFrom(QuantModel model, const Pac
                                {options.variants, options.kernels}, packed);
   if (!plan) return plan.error();
   impl->plan = std::move(*plan);
-  TREFOIL_RETURN_IF_ERROR(impl->reserve(options.threads));
-  impl->pool = std::make_unique<ThreadPool>(options.threads, options.may_block);
+  impl->pool = options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads);
+  TREFOIL_RETURN_IF_ERROR(impl->reserve(impl->pool->threads()));
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
@@ -131,7 +131,6 @@ Preprocess Session::preprocess() const {
 }
 
 int Session::threads() const { return impl_->pool->threads(); }
-void Session::serve(int thread) { impl_->pool->serve(thread); }
 
 std::size_t Session::memoryBytes() const {
   return impl_->plan.packed_bytes + impl_->arena.size() + impl_->scratch.size() + impl_->results.size() +

@@ -19,6 +19,7 @@ namespace trefoil {
 // Kernels of convolutions as a Tuner found them, by ConvKind::key().
 using KernelChoices = std::map<std::string, std::string>;
 
+class ThreadPool;    // runtime/thread_pool.h
 struct TunableConv;  // runtime/conv_kind.h
 
 struct SessionOptions {
@@ -32,8 +33,8 @@ struct SessionOptions {
   // Threads that run() works with, its caller included: 1..ThreadPool::kMostThreads, else kBadOption. The
   // result is the same for every number. Fewer are used where the system gives no more.
   int threads = 1;
-  // False where run() must not put its caller to sleep while other threads finish, as in a browser's window.
-  bool may_block = true;
+  // Where given: the threads, in place of those that the session would start. Not for two sessions at once.
+  std::shared_ptr<ThreadPool> pool = {};
 };
 
 struct LayerInfo {
@@ -105,9 +106,6 @@ class Session {
                                             RunTimes* times);
 
   int threads() const;
-  // Where the library can't start threads itself (WebAssembly): what others do for thread 1..threads() - 1.
-  // Does not return before the session ends. Until one comes, run() does without it.
-  void serve(int thread);
 
   // Real logits and softmax probabilities of integers from run().
   std::vector<float> logits(std::span<const std::int32_t> integers) const;

@@ -17,10 +17,14 @@ import { expectedAnswers, makeProject, makeSite, pack, type Answers } from './pr
 const policy = {
   'content-security-policy': "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
 };
+/** What pages say that may not share memory, and that may. */
+const alone = { worker: true, threads: 1, isolated: false };
+const threaded = { worker: true, threads: 2, isolated: true };
 const isolation = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
 };
+const isolated = { ...policy, ...isolation };
 let packed: string;
 let project: string;
 let browser: Browser;
@@ -28,6 +32,7 @@ let expected: Answers;
 
 interface Visit extends Answers {
   worker: boolean;
+  threads: number;
   isolated: boolean;
 }
 
@@ -91,15 +96,15 @@ test('plain modules, without and with cross-origin isolation', async () => {
     .replace("'trefoil/quantize'", "'/trefoil/quantize.js'");
   writeFileSync(join(site, 'answers.js'), text);
   copyFileSync(join(site, 'main.js'), join(site, 'bundle.js'));
-  expect(await visitSite(site)).toEqual({ ...expected, worker: true, isolated: false });
-  const both = { ...policy, ...isolation };
-  expect(await visitSite(site, both)).toEqual({ ...expected, worker: true, isolated: true });
+  expect(await visitSite(site)).toEqual({ ...expected, ...alone });
+  expect(await visitSite(site, isolated)).toEqual({ ...expected, ...threaded });
 });
 
 test("Vite's build", async () => {
   const outDir = join(project, 'vite');
   await viteBuild({ root: project, logLevel: 'error', build: { outDir, emptyOutDir: true } });
-  expect(await visitSite(outDir)).toEqual({ ...expected, worker: true, isolated: false });
+  expect(await visitSite(outDir)).toEqual({ ...expected, ...alone });
+  expect(await visitSite(outDir, isolated)).toEqual({ ...expected, ...threaded });
 });
 
 test("Vite's development server", async () => {
@@ -111,7 +116,7 @@ test("Vite's development server", async () => {
   await server.listen();
   try {
     const address = server.resolvedUrls!.local[0]!;
-    expect(await visit(address)).toEqual({ ...expected, worker: true, isolated: false });
+    expect(await visit(address)).toEqual({ ...expected, ...alone });
   } finally {
     await server.close();
   }
@@ -134,7 +139,8 @@ test('webpack 5, without configuration', async () => {
     errors: [],
     warnings: [],
   });
-  expect(await visitSite(site)).toEqual({ ...expected, worker: true, isolated: false });
+  expect(await visitSite(site)).toEqual({ ...expected, ...alone });
+  expect(await visitSite(site, isolated)).toEqual({ ...expected, ...threaded });
 });
 
 test('esbuild, with the files beside the bundle that the README names', async () => {
@@ -153,7 +159,10 @@ test('esbuild, with the files beside the bundle that the README names', async ()
     copyFileSync(join(dist, name), join(site, name));
   }
   // Without the workers' scripts the work is done on the page's own thread.
-  expect(await visitSite(site)).toEqual({ ...expected, worker: false, isolated: false });
+  expect(await visitSite(site)).toEqual({ ...expected, ...alone, worker: false });
   for (const name of ['worker.js', 'quantize-worker.js']) copyFileSync(join(dist, name), join(site, name));
-  expect(await visitSite(site)).toEqual({ ...expected, worker: true, isolated: false });
+  expect(await visitSite(site)).toEqual({ ...expected, ...alone });
+  const forThreads = ['trefoil-runtime-threads.wasm', 'threads-worker.js', 'thread.js'];
+  for (const name of forThreads) copyFileSync(join(dist, name), join(site, name));
+  expect(await visitSite(site, isolated)).toEqual({ ...expected, ...threaded });
 });

@@ -55,7 +55,7 @@ describe.skipIf(!existsSync(firefox))('Firefox', () => {
     await page.goto(`${server.origin}/`);
     await page.waitForFunction(() => document.title === 'done', { timeout: 60_000 });
     const answers = JSON.parse(await page.$eval('pre', (pre) => pre.textContent));
-    expect(answers).toEqual({ ...expected, worker: true, isolated: false });
+    expect(answers).toEqual({ ...expected, worker: true, threads: 1, isolated: false });
     expect(problems).toEqual([]);
   });
 });

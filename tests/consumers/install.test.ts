@@ -40,7 +40,7 @@ describe.each([
        console.log(JSON.stringify(await answers()));`,
     );
     const out = execFileSync(node, ['node.mjs'], { cwd: project, encoding: 'utf8' });
-    expect(JSON.parse(out)).toEqual({ ...expected, worker: false });
+    expect(JSON.parse(out)).toEqual({ ...expected, worker: false, threads: 2 });
   });
 
   test.skipIf(!existsSync(node))('has the command', () => {

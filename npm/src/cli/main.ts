@@ -184,7 +184,7 @@ function benchCommand(signal: AbortSignal): Command {
       'first find and remember the fastest kernels, in so many milliseconds',
       wholeNumber(1, 1e6),
     )
-    .option('--threads <n>', 'threads to run it on', wholeNumber(1, 64), 1);
+    .option('--threads <n>', 'threads to run it on', wholeNumber(1, 16), 1);
   addOutputFlags(command);
   return command.action((model: string, flags: BenchFlags) => bench(model, flags, signal));
 }

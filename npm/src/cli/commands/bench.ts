@@ -100,11 +100,12 @@ export async function bench(path: string, flags: BenchFlags, signal: AbortSignal
       'bench times a .trefoil: the float evaluator is there for calibration, not for speed',
     );
   }
-  if (flags.threads !== 1) {
-    throw new TrefoilError('NOT_AVAILABLE', 'this version runs on one thread', { threads: flags.threads });
-  }
   if (flags.tune !== undefined) await tune(path, flags, signal);
-  const model = await loadModel(path, { worker: false, tune: flags.tune !== undefined });
+  const model = await loadModel(path, {
+    worker: false,
+    threads: flags.threads,
+    tune: flags.tune !== undefined,
+  });
   try {
     const profile = await model.profile({ runs: flags.runs, layers: flags.layers ?? false, signal });
     const { name, threads, layers } = model.info;

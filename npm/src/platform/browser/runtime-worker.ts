@@ -4,6 +4,11 @@ import { startedWorker } from './worker.js';
 export const inWorkerByDefault = true;
 export const tuneInWorkerByDefault = true;
 
+/** Its script holds the module's build for threads. */
+export function startThreadedWorker(): StartedWorker {
+  return startedWorker(new Worker(new URL('./threads-worker.js', import.meta.url), { type: 'module' }));
+}
+
 export function startRuntimeWorker(): StartedWorker {
   return startedWorker(new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
 }

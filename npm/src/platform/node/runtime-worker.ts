@@ -6,6 +6,11 @@ export const inWorkerByDefault = false;
 /** Programs are often over before a second has passed, and nobody expects them to leave files behind. */
 export const tuneInWorkerByDefault = false;
 
+/** Its script holds the module's build for threads. */
+export function startThreadedWorker(): StartedWorker {
+  return startNodeWorker(new URL('./node-threads-worker.js', import.meta.url));
+}
+
 export function startRuntimeWorker(): StartedWorker {
   return startNodeWorker(new URL('./node-worker.js', import.meta.url));
 }

@@ -6,8 +6,11 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { messageOf } from '../../errors.js';
 import type { StartedWorker } from '../../link.js';
 
+/** Without flags of the process that are for its own script: with --input-type, for one, no file would start. */
+export const workerOptions = { execArgv: [] };
+
 export function startNodeWorker(script: URL): StartedWorker {
-  const worker = new Worker(script);
+  const worker = new Worker(script, workerOptions);
   return {
     endpoint: nodeEndpoint(worker) as Endpoint,
     onFailure(listener) {

@@ -1,0 +1,5 @@
+import createRuntime from 'trefoil-wasm/trefoil-runtime.mjs';
+
+import { RuntimeHost } from './runtime-host.js';
+
+export const createHost = (): RuntimeHost => new RuntimeHost(createRuntime);
