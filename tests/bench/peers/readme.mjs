@@ -61,8 +61,8 @@ function targets() {
 
 const how =
   field === 'cpu_ms'
-    ? 'processor time of a run (other programs kept the machine busy: load average ' +
-      `${before.load} to ${after.load}; cold starts are by the clock, and slower for it)`
+    ? `processor time of a run, since other programs kept the machine busy (load average ${before.load} to ${after.load}; ` +
+      'cold starts are by the clock, and slower for it)'
     : 'the fastest of the runs and (the median)';
 /** Words in lines of README's width. */
 function paragraph(text) {
@@ -77,8 +77,8 @@ function paragraph(text) {
 
 const section = [
   paragraph(
-    `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights: milliseconds from image tensor to logits ` +
-      `(${how}), then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. ` +
+    `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights: milliseconds from image tensor to logits` +
+      `, ${how}; then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. ` +
       'Outputs are checked before anything is timed. n4-l4-a8: groups of 4 with 4 scale levels a filter, 8-bit activations; p2: ' +
       'two planes; default: `quantize()` without options. tests/bench/peers/README.md tells how it is measured.',
   ),
