@@ -107,6 +107,14 @@ describe('the bundled network', () => {
     model.dispose();
   });
 
+  test('is given away as an .onnx for other engines', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download-onnx')]);
+    expect(download.suggestedFilename()).toBe('signs.qdq.onnx');
+    const text = readFileSync((await download.path())!, 'latin1');
+    expect(text).toContain('DequantizeLinear');
+    expect(await page.isHidden('#quantize-error')).toBe(true);
+  });
+
   test('classifies chosen, dropped and pasted images', async () => {
     await page.setInputFiles('#image-files', pictures);
     await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);

@@ -1,6 +1,6 @@
 // The demo page: choose a model, quantize it in a worker, compare float and ternary on images.
 import { loadModel } from 'trefoil';
-import { loadFloatModel, quantize } from 'trefoil/quantize';
+import { exportOnnx, loadFloatModel, quantize } from 'trefoil/quantize';
 
 import { signs, type LabelledImage } from './bundled.js';
 import { startCamera, stopCamera } from './camera.js';
@@ -91,6 +91,7 @@ function forgetModels(): void {
     'report-card',
     'images-card',
     'download',
+    'download-onnx',
     'outcome',
     'quantize-error',
     'classify-error',
@@ -98,6 +99,24 @@ function forgetModels(): void {
     show(id, false);
   }
   element('results').replaceChildren();
+}
+
+/** The quantized network with QuantizeLinear and DequantizeLinear, as other engines read it. */
+async function downloadOnnx(): Promise<void> {
+  const link = element<HTMLAnchorElement>('download');
+  show('quantize-error', false);
+  try {
+    const onnx = await exportOnnx(await (await fetch(link.href)).blob());
+    const url = URL.createObjectURL(new Blob([onnx], { type: 'application/octet-stream' }));
+    const once = document.createElement('a');
+    once.href = url;
+    once.download = link.download.replace(/\.trefoil$/, '.qdq.onnx');
+    once.click();
+    // The browser reads it some time after the click.
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  } catch (error) {
+    showError('quantize-error', error);
+  }
 }
 
 function offerDownload(bytes: Uint8Array): void {
@@ -108,6 +127,7 @@ function offerDownload(bytes: Uint8Array): void {
   const name = usesBundled() ? 'signs' : (ownModel?.name.replace(/\.onnx$/i, '') ?? 'model');
   link.download = `${name}.trefoil`;
   show('download', true);
+  show('download-onnx', true);
 }
 
 async function quantizeSource(signal: AbortSignal): Promise<void> {
@@ -232,6 +252,7 @@ element('onnx-url').addEventListener('input', () => {
   ownModel = undefined;
   element('onnx-name').textContent = 'Your own .onnx';
 });
+element('download-onnx').addEventListener('click', () => void downloadOnnx());
 element('camera-start').addEventListener('click', () => void runCamera());
 element('camera-stop').addEventListener('click', stopCamera);
 document.addEventListener('paste', (event) => {
