@@ -12,7 +12,12 @@
 namespace trefoil {
 namespace {
 
-constexpr double kDamping = 0.05;   // of the mean variance of an input
+constexpr double kDamping = 0.05;  // of the mean variance of an input
+// Fewer samples than inputs (fully connected layers have one an image) say little of how inputs go together:
+// the damping grows with inputs a sample beyond the first number, so that the weights stay more and more by
+// themselves.
+constexpr double kTrustedInputsPerSample = 0.5;
+constexpr double kDampingPerInput = 0.05;
 constexpr std::size_t kBlock = 64;  // columns between updates of all later ones
 constexpr int kSweeps = 2;
 constexpr double kHeadroom = 1.25;  // compensation makes some scales larger than they were
@@ -146,7 +151,9 @@ class Compensator {
     std::vector<float>& h = moments_.inputs;
     double trace = 0;
     for (std::size_t j = 0; j < size_; ++j) trace += h[j * size_ + j];
-    const auto damping = static_cast<float>(trace > 0 ? kDamping * trace / static_cast<double>(size_) : 1.0);
+    const double inputs = static_cast<double>(size_) / static_cast<double>(moments_.places);
+    const double share = kDamping + kDampingPerInput * std::max(0.0, inputs - kTrustedInputsPerSample);
+    const auto damping = static_cast<float>(trace > 0 ? share * trace / static_cast<double>(size_) : 1.0);
     for (std::size_t j = 0; j < size_; ++j) h[j * size_ + j] += damping;
     target_ = std::move(moments_.outputs);
     for (std::size_t k = 0; k < filters_; ++k) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t kPlaces = 16384;
 constexpr double kPlacesPerInput = 2.5;
+constexpr std::int64_t kLargestPatch = 6144;  // whose covariance takes 151 MB
 
 struct Sizes {
   int groups, channels, filters, taps;
@@ -30,6 +31,10 @@ std::int64_t placesWanted(const Sizes& sizes) {
 }
 
 }  // namespace
+
+bool canCompensate(const Program& program, const Step& step) {
+  return sizesOf(program, step).patch() <= kLargestPatch;
+}
 
 double compensationWork(const Program& program, const Step& step, int images) {
   const Sizes sizes = sizesOf(program, step);

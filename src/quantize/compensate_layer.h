@@ -13,6 +13,9 @@
 
 namespace trefoil {
 
+// Whether the step's covariance can be held: filters of more than 6144 inputs stay plain.
+bool canCompensate(const Program& program, const Step& step);
+
 // Multiply-adds of compensating the step, roughly.
 double compensationWork(const Program& program, const Step& step, int images);
 

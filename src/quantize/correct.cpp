@@ -141,7 +141,8 @@ class Corrector {
   }
 
   bool compensates(const Step& step) const {
-    return step.kind == StepKind::kConv && choices_[step.node].method == Method::kCompensated;
+    return step.kind == StepKind::kConv && choices_[step.node].method == Method::kCompensated &&
+           canCompensate(program_, step);
   }
 
   // One image of one step is done.

@@ -31,6 +31,7 @@ struct SampleInputs {
 // Second moments of a convolution group's patches about their mean, in the order [R][S][C] of weights unless
 // permuted, and of its outputs with them.
 struct LayerMoments {
+  std::int64_t places = 0;     // samples behind the sums
   int size = 0;                // K: channels of a filter times taps
   std::vector<int> order;      // order[j]: the index in [R][S][C] of column j
   std::vector<float> inputs;   // [K][K], the upper triangle: covariance of the patches

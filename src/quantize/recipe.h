@@ -11,7 +11,7 @@
 namespace trefoil {
 
 // One scale a group; one scale a group and sign; one scale a group, with error compensation over what the
-// layer meets on the calibration images.
+// layer meets on the calibration images (filters of more than 6144 inputs stay plain).
 enum class Method { kFgq, kFgqTwoSided, kCompensated };
 // Levels of a codebook: fitted to the filter; the largest one divided by powers of 2 or of sqrt(2).
 enum class LevelKind { kFitted, kPowersOf2, kPowersOfSqrt2 };

@@ -115,6 +115,7 @@ struct LayerCase {
   LayerMoments moments(const std::vector<std::size_t>& starts) const {
     LayerMoments m;
     m.size = size;
+    m.places = places;
     std::vector<double> variances;
     for (int i = 0; i < size; ++i) variances.push_back(h[static_cast<std::size_t>(i) * size + i]);
     m.order = compensationOrder(variances, starts);
@@ -169,6 +170,7 @@ struct LayerCase {
   }
 
   int filters, channels, size = 0;
+  std::int64_t places = 100000;
   std::vector<float> weights, h;
 };
 
@@ -323,6 +325,22 @@ TEST_SUITE("compensate") {
     }
     CHECK(error(4, kFreeScales, 1) < error(16, kFreeScales, 1));
     CHECK(error(4, 4, 1) < error(4, 2, 1));
+  }
+
+  TEST_CASE("with few samples the weights stay by themselves") {
+    Random random(9);
+    LayerCase layer(&random, 3, 16);
+    const LayerChoice choice = ternaryChoice(4, kFreeScales, 1);
+    double before = 0;
+    for (const int places : {100000, 72, 8, 1}) {
+      layer.places = places;
+      const QConvOp op = layer.compensated(choice);
+      const WeightError weights = weightError(layer.weights, op, 3, 16);
+      if (before > 0) CHECK(weights.noise < before);
+      before = weights.noise;
+    }
+    const WeightError plain = weightError(layer.weights, layer.plain(choice), 3, 16);
+    CHECK(before < 1.3 * plain.noise);
   }
 
   TEST_CASE("int8 rounding is compensated too") {

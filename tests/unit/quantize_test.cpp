@@ -283,6 +283,26 @@ TEST_SUITE("quantize") {
           plain / static_cast<double>(netCases().size()) + 3);
   }
 
+  TEST_CASE("filters too large for their covariance stay plain") {
+    const auto layers = [](Method method) {
+      NetBuilder b({3, 12, 12}, 21);
+      const int x = b.relu(b.layer(0, 48, 3));
+      const int flat = b.add(ReshapeOp{}, {x}, {48 * 144, 1, 1});
+      b.layer(b.relu(b.layer(flat, 8, 1)), 10, 1);
+      QuantizeInput input = quantizeInput(b.graph, 4);
+      input.recipe.method = method;
+      return quantizeOrFail(std::move(input)).model;
+    };
+    const QuantModel plain = layers(Method::kFgq);
+    const QuantModel compensated = layers(Method::kCompensated);
+    REQUIRE(plain.nodes.size() == compensated.nodes.size());
+    const auto codes = [](const QuantModel& model, std::size_t i) {
+      return std::get<QConvOp>(model.nodes[i].op).ternary.planes[0].codes;
+    };
+    CHECK(codes(plain, 3) == codes(compensated, 3));
+    CHECK(std::get<QConvOp>(plain.nodes[1].op).int8 != std::get<QConvOp>(compensated.nodes[1].op).int8);
+  }
+
   TEST_CASE("error compensation of single layers; without the affine correction too") {
     for (const bool affine : {true, false}) {
       const auto noise = [&](bool compensated) {
