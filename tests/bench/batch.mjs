@@ -1,4 +1,5 @@
-// Images a second of `trefoil batch` with one and with two workers, and its memory. Needs the built package.
+// Images a second of `trefoil batch` with one and with two workers, processor time an image (which says more than the clock on
+// a busy machine), and memory. Needs the built package and Linux.
 //   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3]
 // The runs alternate and the best of each counts; the two outputs must be the same bytes.
 import { execFileSync, spawn } from 'node:child_process';
@@ -18,9 +19,12 @@ function batch(folder, workers) {
   const args = ['batch', 'images', '--model', 'm.trefoil', '--out', out, '--workers', workers];
   const child = spawn(process.execPath, [cli, ...args, '--json', '--quiet'], { cwd: folder });
   const memory = [];
+  let ticks = 0;
   const timer = setInterval(() => {
     try {
       memory.push((4096 * Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])) / 1e6);
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+      ticks = Number(fields[11]) + Number(fields[12]);
     } catch {
       // Over.
     }
@@ -32,7 +36,7 @@ function batch(folder, workers) {
       clearInterval(timer);
       const half = memory.length >> 1;
       const peaks = [memory.slice(0, half), memory.slice(half)].map((list) => Math.max(...list));
-      done({ rate: JSON.parse(text).imagesPerSecond, peaks });
+      done({ rate: JSON.parse(text).imagesPerSecond, peaks, milliseconds: (10 * ticks) / count });
     });
   });
 }
@@ -61,11 +65,12 @@ try {
   const best = { 1: 0, 2: 0 };
   for (let round = 0; round < rounds; ++round) {
     for (const workers of [1, 2]) {
-      const { rate, peaks } = await batch(folder, workers);
+      const { rate, peaks, milliseconds } = await batch(folder, workers);
       best[workers] = Math.max(best[workers], rate);
       const memory = peaks.map((peak) => peak.toFixed(0)).join(' and ');
+      const processor = `${milliseconds.toFixed(2)} ms of processor time an image`;
       console.log(
-        `${workers} worker(s): ${rate.toFixed(1)} images/s; at most ${memory} MB in the two halves`,
+        `${workers} worker(s): ${rate.toFixed(1)} images/s, ${processor}; at most ${memory} MB in the two halves`,
       );
     }
   }
