@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page bench bench-growth bench-kernels bench-gemm bench-instructions lint format clean \
+.PHONY: help demo test wasm npm page docs bench bench-growth bench-kernels bench-gemm bench-instructions lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26 \
         test-native test-asan test-wasm test-node test-browser test-consumers
 
@@ -16,6 +16,7 @@ help:
 	@echo 'make demo      build the package and run the command-line demonstration'
 	@echo 'make test      everything that continuous integration checks'
 	@echo 'make wasm      the WebAssembly modules        make npm   the npm package (npm/dist)'
+	@echo 'make docs      the reference of the API (build/typedoc), of which make test takes every warning for an error'
 	@echo 'make page      the demo page (web/dist)       make lint  style and static checks'
 	@echo 'make bench     comparison with other runtimes make bench-kernels  single kernels'
 	@echo 'make bench-growth  milliseconds against image size, width, depth, batch and group size'
@@ -41,6 +42,9 @@ wasm: setup-wasm
 npm: wasm
 	npm run --silent build
 
+docs: setup-browser
+	npm run --silent docs
+
 page: npm
 	npm run --silent page
 
@@ -58,6 +62,7 @@ test-wasm: setup-wasm
 # The package as users get it, under the oldest Node it supports and under a new one.
 test-node: npm setup-node26
 	npm run --silent typecheck
+	npm run --silent docs
 	node node_modules/vitest/vitest.mjs run --project node
 	$(node26) node_modules/vitest/vitest.mjs run --project node
 

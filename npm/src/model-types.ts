@@ -177,8 +177,8 @@ export interface Model {
   /** The results of all layers, for comparing; of the last one, the logits. */
   layerValues(image: ImageInput, options?: RunOptions): Promise<LayerValues[]>;
   /**
-   * The outputs of all classes for the network's input as {@link planes} returns it. Errors: BAD_IMAGE (wrong size),
-   * BAD_OPTION, DISPOSED and others; the signal's reason.
+   * The outputs of all classes for the network's input as {@link Model.planes} returns it. Errors: BAD_IMAGE (wrong
+   * size), BAD_OPTION, DISPOSED and others; the signal's reason.
    */
   run(planes: Uint8Array<ArrayBufferLike>, options?: RunOptions): Promise<Logits>;
   /**

@@ -64,7 +64,7 @@ export interface QuantizeOptions extends TaskOptions {
   /** Matches each filter's mean and deviation to the float network's. Default true. */
   affineCorrection?: boolean;
   /**
-   * Keeps the result, as {@link LoadOptions.cache} does: the same network, recipe, labels and pictures then give it without
+   * Keeps the result, as the option of loadModel() does: the same network, recipe, labels and pictures then give it without
    * the work. Default false.
    */
   cache?: boolean | ModelCache;
