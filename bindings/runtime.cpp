@@ -19,7 +19,6 @@ namespace trefoil::bindings {
 namespace {
 
 std::unique_ptr<Session> session;
-KernelChoices known_kernels;  // that the session was loaded with
 std::unique_ptr<Tuner> tuner;
 std::shared_ptr<ThreadPool> pool;  // of every session; null: one thread
 
@@ -81,7 +80,7 @@ Result<void> makeSession(const val& file, const val& variants, const val& kernel
 
   SessionOptions options;
   options.variants = pairsIn(variants);
-  options.kernels = known_kernels = pairsIn(kernels);
+  options.kernels = pairsIn(kernels);
   options.pool = pool;
   const int in_use = hasSecondPlanes(model->model) ? 2 : 1;
   auto created = Session::create(std::move(model).value(), options);
@@ -169,14 +168,16 @@ val profile(int runs, bool layers) {
   return success(fields);
 }
 
-// Begins to time kernels. Returns how many kinds of convolutions there are to choose for, beside those known.
-val startTuning(double budget) {
+// Begins to time kernels, but for kinds of convolutions whose kernel is known: a list as of load(). Returns
+// how many kinds there are to choose for.
+val startTuning(double budget, const val& kernels) {
   if (!session) return failure(noModel());
+  const KernelChoices known = pairsIn(kernels);
   std::vector<TunableConv> convs = session->tunable();
-  std::erase_if(convs, [](const TunableConv& conv) {
-    const auto known = known_kernels.find(conv.kind.key());
-    return known != known_kernels.end() &&
-           std::find(conv.candidates.begin(), conv.candidates.end(), known->second) != conv.candidates.end();
+  std::erase_if(convs, [&](const TunableConv& conv) {
+    const auto found = known.find(conv.kind.key());
+    return found != known.end() &&
+           std::find(conv.candidates.begin(), conv.candidates.end(), found->second) != conv.candidates.end();
   });
   const std::size_t count = convs.size();
   tuner = std::make_unique<Tuner>(std::move(convs), budget, emscripten_get_now);

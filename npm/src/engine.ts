@@ -82,7 +82,7 @@ export interface RuntimeModule {
   runPlanes(planes: Uint8Array, topK: number): ModuleReply<RuntimeRun>;
   profile(runs: number, layers: boolean): ModuleReply<RuntimeProfile>;
   loadRate(milliseconds: number): number;
-  startTuning(budget: number): ModuleReply<number>;
+  startTuning(budget: number, known: string[]): ModuleReply<number>;
   tune(milliseconds: number): ModuleReply<RuntimeTuning>;
 }
 

@@ -115,9 +115,11 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   }
 
   async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
-    const found = await this.withHost(signal, (host) => host.tune(budget));
+    const store = await storeOf(cache);
+    const known = pairsOf(await store.get());
+    const found = await this.withHost(signal, (host) => host.tune(budget, known));
     const kernels = kernelsOf(found.kernels);
-    if (found.kernels.length > 0) await (await storeOf(cache)).add(kernels);
+    if (found.kernels.length > 0) await store.add(kernels);
     return { kernels, milliseconds: found.milliseconds, leftOut: found.leftOut };
   }
 
@@ -286,8 +288,14 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const wanted = checkThreads(options.threads, options.workers);
   const variants = variantPairs(options.variants);
   const tuning = tuneChoice(options.tune);
-  // Read while the model comes.
-  const kernels = tuning && storeOf(tuning.cache).then((store) => store.get());
+  // Read while the model comes. Who has not asked for it does not wait for it.
+  let ready: string[] = [];
+  const reading =
+    tuning &&
+    storeOf(tuning.cache)
+      .then((tunings) => tunings.get())
+      .then((kernels) => (ready = pairsOf(kernels)));
+  const tuned = async () => (options.tune === undefined ? ready : ((await reading) ?? []));
   const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
   const address = store && webAddress(source);
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
@@ -320,21 +328,24 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       const bytes = await reader.read(sections?.first ?? Infinity);
       if (!onRefine) reader.cancel();
       checkNotHtml(bytes, source, 'BAD_MODEL');
-      const tuned = pairsOf((await kernels) ?? {});
       const first = onRefine ? 1 : planes;
       const openWith = async (compiled: Promise<RuntimeBuild>) => {
         const build = await abortable(compiled, signal);
         reporter.report({ phase: 'prepare', fraction: 0.9 });
         const sharing = { threads: build.threads, fileBytes: sections?.whole ?? bytes.length };
         return openHosts(options, build.threads, (link) =>
-          link.call((host) => host.load(build.wasm, bytes, variants, tuned, first, sharing), signal),
+          // The worker's script starts while the kernels are read.
+          link.call(
+            async (host) => host.load(build.wasm, bytes, variants, await tuned(), first, sharing),
+            signal,
+          ),
         );
       };
       const opened = await openWith(compiling).catch(async (error: unknown) => {
         if (options.wasm || (await threads) === 1 || !isThreadTrouble(error)) throw error;
         return openWith(compileRuntime(undefined, 1));
       });
-      return { ...opened, reader, bytes, tuned };
+      return { ...opened, reader, bytes };
     } catch (error) {
       reader.cancel();
       throw error;
@@ -350,7 +361,7 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     return opened;
   };
   const kept = address ? await store.get(address) : undefined;
-  const { link, value, reader, bytes, tuned, workers } = await (kept
+  const { link, value, reader, bytes, workers } = await (kept
     ? open(ByteReader.of(kept)).catch(async (error: unknown) => {
         if (!(error instanceof TrefoilError) || !replaced.includes(error.code)) throw error;
         await store!.drop(address!);
@@ -368,6 +379,6 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
     throw error;
   }
   // Its own failures go to the callback; what the callback throws is for everybody to see.
-  if (onRefine) void model.refine(reader, variants, tuned, kept ? undefined : keep, onRefine);
+  if (onRefine) void model.refine(reader, variants, await tuned(), kept ? undefined : keep, onRefine);
   return model;
 }

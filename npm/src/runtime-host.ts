@@ -104,11 +104,11 @@ export class RuntimeHost {
   }
 
   /** In slices, so that pictures need not wait for the end. */
-  tune(budget: number): Promise<Reply<RuntimeTuning>> {
+  tune(budget: number, known: string[]): Promise<Reply<RuntimeTuning>> {
     const before = this.#tuning;
     return (this.#tuning = replying(async () => {
       await before; // one at a time
-      const started = this.#withModule((module) => module.startTuning(budget));
+      const started = this.#withModule((module) => module.startTuning(budget, known));
       if ('error' in started) return started;
       if (started.value > 0) await pause(tuning.compileMilliseconds);
       for (;;) {
