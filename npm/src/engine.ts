@@ -168,6 +168,10 @@ export interface QuantizerModule {
   supportedOperators(): string[];
 }
 
+/** The build of the runtime for threads takes its memory from outside. */
+export const importsMemory = (wasm: WebAssembly.Module): boolean =>
+  WebAssembly.Module.imports(wasm).some(({ kind }) => kind === 'memory');
+
 /** What Emscripten's generated JavaScript exports. */
 export type Factory<Module> = (overrides: {
   wasmMemory?: WebAssembly.Memory;
@@ -191,6 +195,13 @@ export class Engine<Module> {
     wasm: WebAssembly.Module,
     shared?: WebAssembly.Memory,
   ): Promise<Engine<Module>> {
+    if (!shared && importsMemory(wasm)) {
+      throw new TrefoilError(
+        'NOT_AVAILABLE',
+        'the option wasm names the build for threads, which are not available here or not asked for; ' +
+          'use trefoil-runtime.wasm',
+      );
+    }
     let memory = shared;
     const module = await new Promise<Module>((resolve, reject) => {
       const instantiateWasm = (

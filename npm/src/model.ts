@@ -1,7 +1,9 @@
 import {
   inWorkerByDefault,
   startRuntimeWorker,
+  sharesMemory,
   startThreadedWorker,
+  threadsByDefault,
   tuneInWorkerByDefault,
 } from '#platform/runtime-worker.js';
 
@@ -26,18 +28,12 @@ import type {
   Tuning,
 } from './model-types.js';
 import { openLink } from './open-link.js';
-import { badOption, checkCallback, checkInteger, checkKeys, checkSignal } from './options.js';
+import { badOption, checkCallback, checkInteger, checkKeys, checkSignal, checkThreads } from './options.js';
 import type { HostImage } from './pixels.js';
-import {
-  checkThreads,
-  compileRuntime,
-  isThreadTrouble,
-  possibleThreads,
-  type RuntimeBuild,
-} from './runtime-build.js';
 import type { RuntimeHost } from './runtime-host.js';
 import { checkTune, kernelsOf, pairsOf, tuneAfterMilliseconds, type TuneChoice } from './tuning.js';
-import type { ImageInput, ModelSource } from './types.js';
+import type { ImageInput, ModelSource, WasmSource } from './types.js';
+import { compileWasm } from './wasm.js';
 import { sectionHeaderBytes, sectionsOf, type Sections } from './sections.js';
 
 const known = [
@@ -229,6 +225,17 @@ function webAddress(source: ModelSource): string | undefined {
   return url?.protocol === 'http:' || url?.protocol === 'https:' ? url.href : undefined;
 }
 
+export interface RuntimeBuild {
+  wasm: WebAssembly.Module;
+  /** 1: the plain build. */
+  threads: number;
+}
+
+async function compilePlain(source: WasmSource | undefined): Promise<RuntimeBuild> {
+  const wasm = await compileWasm(source, new URL('./trefoil-runtime.wasm', import.meta.url));
+  return { wasm, threads: 1 };
+}
+
 type Open = { link: Link<RuntimeHost>; value: RuntimeInfo; workers: number };
 
 /** One host, or a pool of them: the others follow where the first has found that workers can be had. */
@@ -285,7 +292,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       'planes: 1 asks for the first planes only, so onRefine would never be called',
     );
   }
-  const wanted = checkThreads(options.threads, options.workers);
+  const severalWorkers = options.workers !== undefined && options.workers !== 1;
+  const wanted = checkThreads(options.threads, severalWorkers ? 1 : threadsByDefault);
   const variants = variantPairs(options.variants);
   const tuning = tuneChoice(options.tune);
   // Read while the model comes. Who has not asked for it does not wait for it.
@@ -302,8 +310,12 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   reporter.report({ phase: 'load', fraction: 0 });
 
   // The .wasm comes while the model does. Its failure is heard below, after the model's.
-  const threads = possibleThreads(wanted);
-  const compiling = threads.then((count) => compileRuntime(options.wasm, count));
+  const sharing = wanted !== 1 && sharesMemory() ? import('./sharing.js') : undefined;
+  const compiling = sharing
+    ? sharing.then(({ compileShared }) =>
+        compileShared(options.wasm, wanted, () => compilePlain(options.wasm)),
+      )
+    : compilePlain(options.wasm);
   compiling.catch(() => undefined);
   let sections: Sections | undefined;
   const openSource = () =>
@@ -342,8 +354,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
         );
       };
       const opened = await openWith(compiling).catch(async (error: unknown) => {
-        if (options.wasm || (await threads) === 1 || !isThreadTrouble(error)) throw error;
-        return openWith(compileRuntime(undefined, 1));
+        if (options.wasm || !(await sharing)?.isThreadTrouble(error)) throw error;
+        return openWith(compilePlain(undefined));
       });
       return { ...opened, reader, bytes };
     } catch (error) {

@@ -44,6 +44,24 @@ export function checkChoice<T extends string>(value: unknown, name: string, choi
   throw badOption(name, `${name} '${String(value)}' is unknown; ${hint}`, suggestion ? { suggestion } : {});
 }
 
+/** As in src/runtime/thread_pool.h. */
+const mostThreads = 16;
+
+/** Errors: BAD_OPTION. */
+export function checkThreads(value: unknown, usual: number | 'auto'): number | 'auto' {
+  if (value === undefined) return usual;
+  if (
+    value === 'auto' ||
+    (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= mostThreads)
+  ) {
+    return value as number | 'auto';
+  }
+  throw badOption(
+    'threads',
+    `threads must be 'auto' or a whole number from 1 to ${mostThreads}, not ${String(value)}`,
+  );
+}
+
 export function checkBoolean(value: unknown, name: string): boolean {
   if (typeof value !== 'boolean')
     throw badOption(name, `${name} must be true or false, not ${String(value)}`);

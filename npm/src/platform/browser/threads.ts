@@ -1,10 +1,5 @@
 import type { StartedThread } from '../../threads.js';
 
-export const threadsByDefault = 'auto';
-
-/** Only pages that isolate themselves (COOP and COEP headers) may share memory between workers. */
-export const sharesMemory = (): boolean => globalThis.crossOriginIsolated === true;
-
 export const cores = (): number => navigator.hardwareConcurrency || 1;
 
 /** A window must not sleep. */

@@ -4,11 +4,6 @@ import { Worker } from 'node:worker_threads';
 import type { StartedThread } from '../../threads.js';
 import { workerOptions } from './worker.js';
 
-/** A server's cores are busy with other requests already. */
-export const threadsByDefault = 1;
-
-export const sharesMemory = (): boolean => true;
-
 export const cores = availableParallelism;
 
 export const mayBlock = true;
