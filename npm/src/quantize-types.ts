@@ -36,8 +36,11 @@ export interface LayerOptions {
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions extends TaskOptions {
-  /** Pictures like those that the network will see; 32 or more are advised, and none that accuracy is measured on. */
-  calibration: Iterable<ImageInput> | AsyncIterable<ImageInput>;
+  /**
+   * Pictures like those that the network will see; 32 or more are advised, and none that accuracy is measured on. Left out,
+   * ranges come from the network's batch norms, which costs accuracy: a warning in the report says so.
+   */
+  calibration?: Iterable<ImageInput> | AsyncIterable<ImageInput>;
   /** Weights that share a scale: consecutive input channels, or all of a filter. Default 4. */
   groupSize?: number | 'filter';
   /** 4 to 8. Default 8. */
@@ -111,6 +114,8 @@ export interface QuantizeReport {
   sourceBytes: number;
   fileBytes: number;
   calibrationImages: number;
+  /** What to beware of; left out where there is nothing. */
+  warnings?: string[];
 }
 
 export interface Quantized {

@@ -145,7 +145,7 @@ async function run(
 export async function quantize(onnx: ModelSource, options: QuantizeOptions): Promise<Quantized> {
   checkKeys(options, known, 'quantize');
   const signal = checkSignal(options.signal);
-  const images = checkCalibration(options.calibration);
+  const images = options.calibration === undefined ? undefined : checkCalibration(options.calibration);
   const labels = checkLabels(options.labels);
   const recipe = recipeOf(options);
   const preprocess = checkPreprocess(options.preprocess, 'quantize');
@@ -170,7 +170,7 @@ export async function quantize(onnx: ModelSource, options: QuantizeOptions): Pro
   try {
     await network.link.call((host) => host.checkRecipe(recipe), signal);
     checkLabelCount(labels, network.graph.classes);
-    const hashes = await addImages(network, images, store !== undefined, reporter, signal);
+    const hashes = images ? await addImages(network, images, store !== undefined, reporter, signal) : [];
     const hash = await hashOf(network.bytes);
     const parts = [TREFOIL_QUANTIZER, hash, recipe, network.preprocess, labels, hashes];
     const kept = await store?.find(parts);

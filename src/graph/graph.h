@@ -12,6 +12,12 @@ namespace trefoil {
 
 struct InputOp {};
 
+// Mean and deviation of every channel of a result over the images that the network was trained on, as a batch
+// norm knows them; empty where nothing says.
+struct TrainedMoments {
+  std::vector<float> mean, deviation;
+};
+
 // y[k] = bias[k] + sum over (c, r, s) of weights[k][c][r][s] * x[...]; weights are [K][C / groups][R][S]
 // (ONNX's order). A fully connected layer is a 1x1 convolution over a {features, 1, 1} input. Padding is with
 // zeros.
@@ -20,6 +26,7 @@ struct ConvOp {
   int groups = 1;
   std::vector<float> weights;
   std::vector<float> bias;  // K entries, always present
+  TrainedMoments trained = {};
 };
 
 // y[c] = scale[c] * x[c] + shift[c]: batch norm at inference, and arithmetic with constants. One entry a
@@ -27,6 +34,7 @@ struct ConvOp {
 struct ChannelAffineOp {
   std::vector<float> scale;
   std::vector<float> shift;
+  TrainedMoments trained = {};
 };
 
 enum class Activation { kRelu, kClip, kLeakyRelu, kPRelu, kSigmoid, kHardSigmoid, kHardSwish };

@@ -118,7 +118,10 @@ Result<Value> importBatchNormalization(Importer& importer, const WireNode& node)
   op.scale = std::move(parameters[0].reals);
   op.shift = std::move(parameters[1].reals);
   for (std::size_t c = 0; c < op.scale.size(); ++c) {
-    const double scale = double{op.scale[c]} / std::sqrt(double{parameters[3].reals[c]} + epsilon);
+    const double variance = double{parameters[3].reals[c]};
+    const double scale = double{op.scale[c]} / std::sqrt(variance + epsilon);
+    op.trained.mean.push_back(op.shift[c]);
+    op.trained.deviation.push_back(static_cast<float>(std::fabs(scale) * std::sqrt(std::max(variance, 0.0))));
     op.shift[c] = static_cast<float>(double{op.shift[c]} - double{parameters[2].reals[c]} * scale);
     op.scale[c] = static_cast<float>(scale);
     if (!std::isfinite(op.scale[c]) || !std::isfinite(op.shift[c])) {

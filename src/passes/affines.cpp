@@ -23,6 +23,17 @@ struct Folded {
 float multiply(float a, float b) { return static_cast<float>(static_cast<double>(a) * b); }
 float affine(double scale, double x, double shift) { return static_cast<float>(scale * x + shift); }
 
+// Of the affine's result: its own, or those of what it reads.
+TrainedMoments momentsAfter(const ChannelAffineOp& op, const TrainedMoments& before) {
+  if (!op.trained.mean.empty() || before.mean.empty()) return op.trained;
+  TrainedMoments after = before;
+  for (std::size_t c = 0; c < after.mean.size(); ++c) {
+    after.mean[c] = affine(op.scale[c], before.mean[c], op.shift[c]);
+    after.deviation[c] = std::fabs(multiply(op.scale[c], before.deviation[c]));
+  }
+  return after;
+}
+
 // affine(conv(x)) as one convolution.
 Folded foldBefore(const ConvOp& conv, const ChannelAffineOp& op) {
   Folded folded{conv.weights, conv.bias};
@@ -87,6 +98,7 @@ void mergeAffines(Graph& graph) {
       merged.shift[c] = affine(op->scale[c], first->shift[c], op->shift[c]);
     }
     if (!allFinite(merged.scale) || !allFinite(merged.shift)) continue;
+    merged.trained = momentsAfter(*op, first->trained);
     *op = std::move(merged);
     node.inputs = std::vector<int>(before.inputs);
   }
@@ -105,6 +117,7 @@ void foldIntoConvBefore(Graph& graph) {
     if (conv == nullptr || readers[before] != 1) continue;
     Folded folded = foldBefore(*conv, *op);
     if (!folded.isFinite()) continue;
+    conv->trained = momentsAfter(*op, conv->trained);
     conv->weights = std::move(folded.weights);
     conv->bias = std::move(folded.bias);
     moved.move(static_cast<int>(i), node.inputs[0]);
@@ -148,6 +161,7 @@ void affinesToConvs(Graph& graph) {
     conv.groups = node.shape.channels;
     conv.weights = std::move(op->scale);
     conv.bias = std::move(op->shift);
+    conv.trained = std::move(op->trained);
     node.op = std::move(conv);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <new>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "format/format.h"
 #include "quantize/calibration.h"
 #include "quantize/correct.h"
+#include "quantize/data_free.h"
 #include "quantize/json.h"
 #include "quantize/layer_choice.h"
 #include "quantize/lower.h"
@@ -40,10 +42,6 @@ Result<void> checkInput(const QuantizeInput& input) {
                        "(pixel / 255 - mean) / std");
     }
   }
-  if (input.images.empty()) {
-    return makeError(ErrorCode::kBadImage,
-                     "quantizing needs calibration images: one at least, 32 or more are advised");
-  }
   for (std::size_t i = 0; i < input.images.size(); ++i) {
     if (static_cast<std::int64_t>(input.images[i].size()) == shape.size()) continue;
     return makeError(ErrorCode::kBadImage,
@@ -60,7 +58,7 @@ class Meter {
  public:
   Meter(const Progress& progress, double images, double corrected) : progress_(progress) {
     const double total = images + corrected;
-    calibrate_end_ = (1 - kQuantizeShare) * images / total;
+    calibrate_end_ = total > 0 ? (1 - kQuantizeShare) * images / total : 0;
   }
   bool calibrate(double share) { return tell("calibrate", calibrate_end_ * share, ""); }
   bool quantize(double share, std::string_view layer) {
@@ -94,6 +92,7 @@ class Quantizer {
                (main_cost_ + first_cost_) * options_.images) {}
 
   Result<Quantized> run() {
+    if (input_.images.empty()) return runWithoutImages();
     auto calibration = calibrateAll();
     if (!calibration) return calibration.error();
     TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
@@ -109,6 +108,40 @@ class Quantizer {
   }
 
  private:
+  // Ranges, means and deviations of the batch norms in place of those of images.
+  Result<Quantized> runWithoutImages() {
+    if (!meter_.calibrate(0)) return makeError(ErrorCode::kAborted, "cancelled before calibrating");
+    const auto statistics = statisticsFromBatchNorms(program_.graph, histogramsNeeded(program_));
+    if (!statistics) return statistics.error();
+    TREFOIL_RETURN_IF_ERROR(assignGrids(statistics->calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(lowerAll());
+    correctWithoutImages(*statistics, &result_.model.nodes);
+    setLogits(&result_.model);
+    setMetadata();
+    if (hasSecondPlanes(result_.model)) {
+      result_.first = firstPlanes(result_.model);
+      correctWithoutImages(*statistics, &result_.first->nodes);
+      setLogits(&*result_.first);
+    }
+    const OutputError unknown{std::numeric_limits<double>::quiet_NaN(), 1};
+    TREFOIL_RETURN_IF_ERROR(finish(std::vector<OutputError>(program_.steps.size(), unknown)));
+    result_.report.warnings.push_back(
+        "quantized without calibration images, by what batch norms say of the training images: expect to "
+        "lose "
+        "more accuracy than with 32 pictures or more, and measure it; without them nothing is compensated");
+    return std::move(result_);
+  }
+
+  void correctWithoutImages(const DataFreeStatistics& statistics, std::vector<QNode>* nodes) const {
+    for (std::size_t i = 0; i < program_.steps.size() && options_.affine; ++i) {
+      const Step& step = program_.steps[i];
+      auto* op = std::get_if<QConvOp>(&(*nodes)[i].op);
+      if (op == nullptr || program_.steps[step.inputs[0]].kind == StepKind::kInput) continue;
+      const ChannelMoments& input = statistics.values[program_.steps[step.inputs[0]].result];
+      correctDataFree(program_, step, layerWeights(program_, step, input_.preprocess), input, op);
+    }
+  }
+
   static bool anySecondPlane(const std::vector<LayerChoice>& choices) {
     return std::any_of(choices.begin(), choices.end(),
                        [](const LayerChoice& choice) { return choice.planes == 2; });
@@ -151,6 +184,7 @@ class Quantizer {
     options.compensated = std::any_of(choices_.begin(), choices_.end(), [](const LayerChoice& choice) {
       return choice.method == Method::kCompensated;
     });
+    if (images == 0) return options;
     const bool all = options.affine || options.compensated;
     options.images = imagesWithinMemory(program_, all ? images : options.measured, options.compensated);
     options.measured = std::min(options.measured, options.images);

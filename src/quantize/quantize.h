@@ -55,13 +55,15 @@ struct Report {
       total;  // sums, and shares weighted by multiply-accumulates (multiplications) or weights (the others)
   std::size_t source_bytes = 0, file_bytes = 0;
   int calibration_images = 0;
+  std::vector<std::string> warnings;
 };
 
 std::string reportJson(const Report& report);
 
 struct QuantizeInput {
   Graph graph;  // as readOnnx() gives it; simplify() is run on it
-  // u8 planes of the graph's input size (toPlanes()); at least one, 32 or more are advised.
+  // u8 planes of the graph's input size (toPlanes()); 32 or more are advised. None: ranges are taken from
+  // batch norms (quantize/data_free.h), with a warning in the report.
   std::vector<std::vector<std::uint8_t>> images;
   Preprocess preprocess;            // mean and std are folded; resize is kept for the file
   std::vector<std::string> labels;  // empty, or one a class

@@ -13,6 +13,7 @@ namespace {
 constexpr double kCleanDb = 200;
 
 double decibels(double signal, double noise) {
+  if (std::isnan(signal)) return signal;  // not measured
   if (signal <= 0) return 0;
   if (noise <= 0) return kCleanDb;
   return std::clamp(10 * std::log10(signal / noise), -kCleanDb, kCleanDb);
@@ -155,6 +156,11 @@ std::string reportJson(const Report& report) {
   json.key("sourceBytes").value(static_cast<std::int64_t>(report.source_bytes));
   json.key("fileBytes").value(static_cast<std::int64_t>(report.file_bytes));
   json.key("calibrationImages").value(report.calibration_images);
+  if (!report.warnings.empty()) {
+    json.key("warnings").beginArray();
+    for (const std::string& warning : report.warnings) json.value(warning);
+    json.endArray();
+  }
   return json.endObject().text();
 }
 

@@ -170,3 +170,19 @@ test('the ternary network agrees with the float one on most pictures', async () 
   ternary.dispose();
   float.dispose();
 }, 120_000);
+
+test('without pictures, batch norms tell the ranges, and the report warns', async () => {
+  const { model: bytes, report } = await quantize(onnx, { labels, preprocess });
+  expect(report.calibrationImages).toBe(0);
+  expect(report.warnings).toEqual([expect.stringContaining('without calibration images')]);
+  expect(report.layers[1]!.outputSqnrDb).toBe(null);
+  expect((await quantizedSigns()).report.warnings).toBe(undefined);
+  const model = await loadModel(bytes);
+  let right = 0;
+  for (const label of labels) {
+    const [best] = await model.classify(picturesOf(label)[0]!, { topK: 1 });
+    right += Number(best!.label === label);
+  }
+  model.dispose();
+  expect(right).toBeGreaterThan(14);
+});

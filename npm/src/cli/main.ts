@@ -74,7 +74,7 @@ function quantizeCommand(signal: AbortSignal): Command {
     .description('make a ternary model of a float one')
     .argument('<model>', 'an .onnx')
     .requiredOption('-o, --output <file>', 'the .trefoil to write')
-    .requiredOption('--calibration <images>', 'pictures like those that the network will see')
+    .option('--calibration <images>', 'pictures like those that it will see (none: batch norms stand in)')
     .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
     .option('--group-size <n>', "weights that share a scale, or 'filter'", groupSize, 4)
     .option(

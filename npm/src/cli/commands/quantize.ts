@@ -16,7 +16,7 @@ import { ProgressLine, bytesText, countText, percentText, printResult, table } f
 
 export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
   output: string;
-  calibration: string;
+  calibration?: string;
   calibrationCount: number;
   groupSize: number | 'filter';
   scaleLevels?: 2 | 4 | 8 | 'free';
@@ -66,13 +66,13 @@ export async function quantize(path: string, flags: QuantizeFlags, signal: Abort
   checkNotInput(flags.output, [path, flags.labels, flags.calibration]);
   const layers = parseLayers(flags.layer);
   const labels = flags.labels === undefined ? [] : await readLabels(flags.labels);
-  const set = await openImages(flags.calibration);
+  const set = flags.calibration === undefined ? undefined : await openImages(flags.calibration);
   const progress = new ProgressLine(flags.quiet ?? false);
   const start = performance.now();
   try {
-    const chosen = spread(set.samples, flags.calibrationCount);
+    const chosen = set && spread(set.samples, flags.calibrationCount);
     const { model, report } = await quantizeNetwork(path, {
-      calibration: chosen.map((sample) => sample.image()),
+      ...(chosen && { calibration: chosen.map((sample) => sample.image()) }),
       groupSize: flags.groupSize,
       ...(flags.scaleLevels !== undefined && { scaleLevels: flags.scaleLevels }),
       levelKind: flags.levelKind,
@@ -91,13 +91,14 @@ export async function quantize(path: string, flags: QuantizeFlags, signal: Abort
     });
     progress.stop();
     await writeAtomically(flags.output, model);
+    for (const warning of report.warnings ?? []) process.stderr.write(`warning: ${warning}\n`);
     const milliseconds = performance.now() - start;
     printResult(flags.json ?? false, { output: flags.output, milliseconds, ...report }, () =>
       reportText(flags.output, report, milliseconds),
     );
   } finally {
     progress.stop();
-    set.close();
+    set?.close();
   }
 }
 
