@@ -12,7 +12,14 @@ export const peers = [
 export function recipesFor(network) {
   return ['squeezenet', 'mobilenet'].includes(network)
     ? ['default']
-    : ['n64-a8', 'n64-a4', 'n4-l4-a8', 'n4-a8', 'n64-p2-a8'];
+    : [
+        'n64-a8',
+        'n64-a4',
+        ...(network.startsWith('resnet') ? ['n64-a4-r8'] : []),
+        'n4-l4-a8',
+        'n4-a8',
+        'n64-p2-a8',
+      ];
 }
 
 /** The names by which --runners knows them. */
