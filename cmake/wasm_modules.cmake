@@ -69,7 +69,8 @@ function(trefoil_wasm_module name)
     target_link_options(${target} PRIVATE -fwasm-exceptions)
   else()
     trefoil_compile_options(${target} SMALL)
-    target_link_options(${target} PRIVATE -fno-exceptions)
+    # Binaryen's passes for size; clang has optimized the kernels for speed before.
+    target_link_options(${target} PRIVATE -fno-exceptions -Oz)
   endif()
   target_compile_definitions(${target} PRIVATE EMSCRIPTEN_HAS_UNBOUND_TYPE_NAMES=0)  # needed by -fno-rtti
   target_link_options(${target} PRIVATE
