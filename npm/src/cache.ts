@@ -1,5 +1,5 @@
 // Models kept between visits: in the Cache API, in a cache that the caller gives, or else in memory.
-import { badOption } from './options.js';
+import { badOption } from './errors.js';
 import type { CachedModel, ModelCache } from './types.js';
 
 const cacheName = 'trefoil';

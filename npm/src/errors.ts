@@ -1,3 +1,6 @@
+// A file that is loaded only when it is needed takes nothing but this one from what pages always load: each other module it
+// shares would be cut out into a file of its own, which every page then asks for and which compresses less well.
+
 /** What a {@link TrefoilError} can be about. The README lists what each one means and what to do. */
 export type ErrorCode =
   | 'UNSUPPORTED_OP'
@@ -38,6 +41,14 @@ export class TrefoilError extends Error {
     this.code = code;
     this.details = details;
   }
+}
+
+export function badOption(
+  option: string,
+  message: string,
+  details: Record<string, unknown> = {},
+): TrefoilError {
+  return new TrefoilError('BAD_OPTION', message, { option, ...details });
 }
 
 /** What a host (a module's owner, perhaps in a worker) answers: errors are values until they reach the caller. */

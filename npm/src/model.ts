@@ -28,13 +28,22 @@ import type {
   Tuning,
 } from './model-types.js';
 import { openLink } from './open-link.js';
-import { badOption, checkCallback, checkInteger, checkKeys, checkSignal, checkThreads } from './options.js';
+import {
+  badOption,
+  checkBoolean,
+  checkCallback,
+  checkInteger,
+  checkKeys,
+  checkSignal,
+  checkThreads,
+} from './options.js';
 import type { HostImage } from './pixels.js';
 import type { RuntimeHost } from './runtime-host.js';
-import { checkTune, kernelsOf, pairsOf, tuneAfterMilliseconds, type TuneChoice } from './tuning.js';
+import { checkTune, tuneAfterMilliseconds, type TuneChoice } from './tuning.js';
 import type { ImageInput, ModelSource, WasmSource } from './types.js';
 import { compileWasm } from './wasm.js';
 import { sectionHeaderBytes, sectionsOf, type Sections } from './sections.js';
+import type { RuntimeBuild } from './sharing.js';
 
 const known = [
   'wasm',
@@ -98,8 +107,13 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {
+    checkKeys(options, ['runs', 'layers', 'signal'], 'profile');
+    const { runs = 20, layers = false } = options;
+    checkInteger(runs, 'runs', 1, 1e6);
+    checkBoolean(layers, 'layers');
+    const signal = checkSignal(options.signal);
     const { profileModel } = await import('./profile.js');
-    return profileModel(options, (signal, use) => this.withHost(signal, use));
+    return profileModel(runs, layers, signal, (signal, use) => this.withHost(signal, use));
   }
 
   async tune(options: TuneOptions & RunOptions = {}): Promise<Tuning> {
@@ -112,11 +126,11 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
 
   async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
     const store = await storeOf(cache);
-    const known = pairsOf(await store.get());
-    const found = await this.withHost(signal, (host) => host.tune(budget, known));
-    const kernels = kernelsOf(found.kernels);
-    if (found.kernels.length > 0) await store.add(kernels);
-    return { kernels, milliseconds: found.milliseconds, leftOut: found.leftOut };
+    const known = await store.pairs();
+    const { kernels, milliseconds, leftOut } = await this.withHost(signal, (host) =>
+      host.tune(budget, known),
+    );
+    return { kernels: await store.add(kernels), milliseconds, leftOut };
   }
 
   #tuneSoon(): void {
@@ -225,12 +239,6 @@ function webAddress(source: ModelSource): string | undefined {
   return url?.protocol === 'http:' || url?.protocol === 'https:' ? url.href : undefined;
 }
 
-export interface RuntimeBuild {
-  wasm: WebAssembly.Module;
-  /** 1: the plain build. */
-  threads: number;
-}
-
 async function compilePlain(source: WasmSource | undefined): Promise<RuntimeBuild> {
   const wasm = await compileWasm(source, new URL('./trefoil-runtime.wasm', import.meta.url));
   return { wasm, threads: 1 };
@@ -301,8 +309,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const reading =
     tuning &&
     storeOf(tuning.cache)
-      .then((tunings) => tunings.get())
-      .then((kernels) => (ready = pairsOf(kernels)));
+      .then((tunings) => tunings.pairs())
+      .then((kernels) => (ready = kernels));
   const tuned = async () => (options.tune === undefined ? ready : ((await reading) ?? []));
   const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
   const address = store && webAddress(source);
@@ -313,7 +321,11 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
   const sharing = wanted !== 1 && sharesMemory() ? import('./sharing.js') : undefined;
   const compiling = sharing
     ? sharing.then(({ compileShared }) =>
-        compileShared(options.wasm, wanted, () => compilePlain(options.wasm)),
+        compileShared(
+          wanted,
+          (usual) => compileWasm(options.wasm, usual),
+          () => compilePlain(options.wasm),
+        ),
       )
     : compilePlain(options.wasm);
   compiling.catch(() => undefined);

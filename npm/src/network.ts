@@ -56,3 +56,11 @@ export function checkLabelCount(labels: readonly string[], classes: number): voi
   if (labels.length === 0 || labels.length === classes) return;
   throw badOption('labels', `${labels.length} labels were given for the ${classes} classes of the network`);
 }
+
+export function checkLabels(value: unknown): string[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.some((label) => typeof label !== 'string')) {
+    throw badOption('labels', 'labels must be an array of strings, one a class');
+  }
+  return [...(value as string[])];
+}

@@ -1,20 +1,15 @@
 // Options are checked strictly: an unknown key is a spelling mistake that would otherwise change a result in silence.
 import leven from 'leven';
 
-import { TrefoilError } from './errors.js';
+import { badOption } from './errors.js';
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+export { badOption };
+
+/** For a suggestion: the known name that was probably meant. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
   const distance = (other: string) => leven(name.toLowerCase(), other.toLowerCase());
   const best = [...known].sort((a, b) => distance(a) - distance(b))[0];
   return best !== undefined && distance(best) <= Math.max(2, name.length / 3) ? best : undefined;
-}
-
-export function badOption(
-  option: string,
-  message: string,
-  details: Record<string, unknown> = {},
-): TrefoilError {
-  return new TrefoilError('BAD_OPTION', message, { option, ...details });
 }
 
 /** `where` begins a message: "loadModel", "quantize: preprocess". */
@@ -35,13 +30,6 @@ export function checkInteger(value: unknown, name: string, low: number, high: nu
     throw badOption(name, `${name} must be a whole number from ${low} to ${high}, not ${String(value)}`);
   }
   return value as number;
-}
-
-export function checkChoice<T extends string>(value: unknown, name: string, choices: readonly T[]): T {
-  if (choices.includes(value as T)) return value as T;
-  const suggestion = typeof value === 'string' ? nearest(value, choices) : undefined;
-  const hint = suggestion ? `did you mean '${suggestion}'?` : `use ${choices.join(', ')}`;
-  throw badOption(name, `${name} '${String(value)}' is unknown; ${hint}`, suggestion ? { suggestion } : {});
 }
 
 /** As in src/runtime/thread_pool.h. */
@@ -88,12 +76,4 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
 
 export function checkTopK(value: unknown): number {
   return value === undefined ? 5 : checkInteger(value, 'topK', 1, 1 << 20);
-}
-
-export function checkLabels(value: unknown): string[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value) || value.some((label) => typeof label !== 'string')) {
-    throw badOption('labels', 'labels must be an array of strings, one a class');
-  }
-  return [...(value as string[])];
 }

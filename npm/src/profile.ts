@@ -2,8 +2,7 @@
 import type { RuntimeProfile } from './engine.js';
 import type { Reply } from './errors.js';
 import type { Calls } from './link.js';
-import type { Profile, ProfileOptions } from './model-types.js';
-import { checkBoolean, checkInteger, checkKeys, checkSignal } from './options.js';
+import type { Profile } from './model-types.js';
 import type { RuntimeHost } from './runtime-host.js';
 
 type WithHost = <T>(
@@ -11,7 +10,6 @@ type WithHost = <T>(
   use: (host: Calls<RuntimeHost>) => Promise<Reply<T>>,
 ) => Promise<T>;
 
-const defaultRuns = 20;
 /** The engine's optimizing compiler works beside the first runs. */
 const warmUp = { runs: 3, milliseconds: 300 };
 const portionMilliseconds = 200;
@@ -23,11 +21,12 @@ function medianOf(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-export async function profileModel(options: ProfileOptions, withHost: WithHost): Promise<Profile> {
-  checkKeys(options, ['runs', 'layers', 'signal'], 'profile');
-  const count = options.runs === undefined ? defaultRuns : checkInteger(options.runs, 'runs', 1, 1e6);
-  const withLayers = options.layers === undefined ? false : checkBoolean(options.layers, 'layers');
-  const signal = checkSignal(options.signal);
+export async function profileModel(
+  count: number,
+  withLayers: boolean,
+  signal: AbortSignal | undefined,
+  withHost: WithHost,
+): Promise<Profile> {
   const run = (runs: number, layers: boolean): Promise<RuntimeProfile> =>
     withHost(signal, (host) => host.profile(runs, layers));
 

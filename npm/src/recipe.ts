@@ -1,12 +1,19 @@
 // From the options of quantize() to the recipe that the module takes. Ranges are the module's to check.
 import type { LayerRecipe, Recipe } from './engine.js';
-import { badOption, checkBoolean, checkChoice, checkInteger, checkKeys } from './options.js';
+import { badOption, checkBoolean, checkInteger, checkKeys, nearest } from './options.js';
 import type { LayerOptions, LevelKind, Method, QuantizeOptions } from './quantize-types.js';
 
 const methods = ['fgq', 'fgq-two-sided', 'compensated'] as const;
 const levelKinds = ['fitted', 'powers-of-2', 'powers-of-sqrt-2'] as const;
 const clips = ['mse', 'max', 'percentile'] as const;
 const largestGroup = 1 << 20;
+
+function checkChoice<T extends string>(value: unknown, name: string, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T;
+  const suggestion = typeof value === 'string' ? nearest(value, choices) : undefined;
+  const hint = suggestion ? `did you mean '${suggestion}'?` : `use ${choices.join(', ')}`;
+  throw badOption(name, `${name} '${String(value)}' is unknown; ${hint}`, suggestion ? { suggestion } : {});
+}
 
 const checkMethod = (value: unknown): Method => checkChoice(value, 'method', methods);
 

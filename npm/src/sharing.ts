@@ -4,23 +4,26 @@ import { threads as engineHasThreads } from 'wasm-feature-detect';
 
 import { importsMemory } from './engine.js';
 import { TrefoilError } from './errors.js';
-import type { RuntimeBuild } from './model.js';
-import type { WasmSource } from './types.js';
-import { compileWasm } from './wasm.js';
+
+export interface RuntimeBuild {
+  wasm: WebAssembly.Module;
+  /** 1: the plain build. */
+  threads: number;
+}
 
 /** More than this gain little: small layers can't be divided further, and phones have few fast cores. */
 const mostByItself = 4;
 
-/** Compiles what `source` names, or the build for threads if there can be several. Errors: those of compileWasm. */
+/** Compiles the build for threads, or what the caller brought, if there can be several. Errors: those of `compile`. */
 export async function compileShared(
-  source: WasmSource | undefined,
   wanted: number | 'auto',
+  compile: (usual: URL) => Promise<WebAssembly.Module>,
   plain: () => Promise<RuntimeBuild>,
 ): Promise<RuntimeBuild> {
   const count = wanted === 'auto' ? Math.min(cores(), mostByItself) : wanted;
   if (count === 1 || !(await engineHasThreads())) return plain();
   const url = new URL('./trefoil-runtime-threads.wasm', import.meta.url);
-  const wasm = await compileWasm(source, url);
+  const wasm = await compile(url);
   // Whoever brings a build has chosen.
   return { wasm, threads: importsMemory(wasm) ? count : 1 };
 }

@@ -30,8 +30,21 @@ export class TuningStore {
     this.#given = given;
   }
 
-  /** Of every kind of convolution that was timed in this engine. */
-  async get(): Promise<Record<string, string>> {
+  /** Of every kind of convolution that was timed in this engine, as the module takes them. */
+  async pairs(): Promise<string[]> {
+    return Object.entries(await this.#get()).flat();
+  }
+
+  /** What the module found, a kind of convolution and its kernel in turn; the same by kind. */
+  async add(pairs: readonly string[]): Promise<Record<string, string>> {
+    const kernels = Object.fromEntries(
+      Array.from({ length: pairs.length >> 1 }, (_, i) => [pairs[2 * i]!, pairs[2 * i + 1]!]),
+    );
+    if (pairs.length > 0) await this.#put(kernels);
+    return kernels;
+  }
+
+  async #get(): Promise<Record<string, string>> {
     try {
       const found = await (await this.#cache())?.match(await address());
       return found ? parseKernels(await found.text()) : {};
@@ -40,9 +53,9 @@ export class TuningStore {
     }
   }
 
-  async add(kernels: Record<string, string>): Promise<void> {
+  async #put(kernels: Record<string, string>): Promise<void> {
     try {
-      const all = { ...(await this.get()), ...kernels };
+      const all = { ...(await this.#get()), ...kernels };
       const text = JSON.stringify({ engine: engineName(), kernels: all });
       await (
         await this.#cache()

@@ -1,4 +1,4 @@
-// The option `tune` of loadModel(), and kernels as they travel to the module.
+// The option `tune` of loadModel().
 import type { TuneOptions, TuningCache } from './model-types.js';
 import { badOption, checkInteger, checkKeys } from './options.js';
 
@@ -18,12 +18,4 @@ export function checkTune(options: TuneOptions, where: string): TuneChoice {
   const fits = (['match', 'put'] as const).every((name) => typeof cache?.[name] === 'function');
   if (cache !== undefined && !fits) throw badOption('cache', 'cache must be an object with match and put');
   return { budget: checkInteger(budget, 'budget', 1, 1e6), cache };
-}
-
-export const pairsOf = (kernels: Record<string, string>): string[] => Object.entries(kernels).flat();
-
-export function kernelsOf(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    Array.from({ length: pairs.length >> 1 }, (_, i) => [pairs[2 * i]!, pairs[2 * i + 1]!]),
-  );
 }

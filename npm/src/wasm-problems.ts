@@ -3,6 +3,13 @@ import { simd } from 'wasm-feature-detect';
 
 import { TrefoilError, messageOf } from './errors.js';
 
+export function notServed(url: string, status: number): TrefoilError {
+  return new TrefoilError('NOT_WASM', `${url}: the server answered ${status}; see the option 'wasm'`, {
+    url,
+    status,
+  });
+}
+
 /** `html`: the bytes are a page. */
 export function notWasm(html: boolean, where: string): TrefoilError {
   const got = html ? `got HTML from ${where}: 404 page?` : `${where} is not WebAssembly`;

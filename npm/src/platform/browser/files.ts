@@ -20,14 +20,7 @@ export async function fetchWasm(url: URL): Promise<Uint8Array<ArrayBuffer> | Web
     throw new TrefoilError('NETWORK', `${url.href}: ${String(error)}`, { url: url.href }, error);
   }
   if (!response.ok) {
-    throw new TrefoilError(
-      'NOT_WASM',
-      `${url.href}: the server answered ${response.status}; see the option 'wasm'`,
-      {
-        url: url.href,
-        status: response.status,
-      },
-    );
+    throw (await import('../../wasm-problems.js')).notServed(url.href, response.status);
   }
   if (response.headers.get('content-type')?.startsWith('application/wasm')) {
     return WebAssembly.compileStreaming(response);

@@ -1,7 +1,7 @@
 import { abortable } from '../../abort.js';
 import { describe, readBytes } from '../../bytes.js';
 import { TrefoilError, messageOf } from '../../errors.js';
-import { checkPixels, isPixels, unknownImage, type Decoded } from '../../pixels.js';
+import { checkPixels, isPixels, type Decoded } from '../../pixels.js';
 import type { ByteStream, ImageInput } from '../../types.js';
 
 type Drawable =
@@ -41,14 +41,14 @@ async function toBlob(image: ImageInput, signal: AbortSignal | undefined): Promi
     source instanceof ArrayBuffer ||
     source instanceof ReadableStream ||
     (typeof source === 'object' && source !== null && Symbol.asyncIterator in source);
-  if (!isSource) throw unknownImage(describe(image));
+  if (!isSource) throw (await import('../../image-problems.js')).unknownImage(describe(image));
   const bytes = await readBytes(source, 'the image', { signal });
   return new Blob([bytes]);
 }
 
 /** Decodes a picture as far as the browser needs the page for it. */
 export async function decode(image: ImageInput, signal?: AbortSignal): Promise<Decoded> {
-  if (isPixels(image) && !isDrawable(image)) return { image: checkPixels(image), transfer: [] };
+  if (isPixels(image) && !isDrawable(image)) return { image: await checkPixels(image), transfer: [] };
   const source = isDrawable(image) ? image : await toBlob(image, signal);
   try {
     // A bitmap that was given is copied as well: what goes to a worker is gone from here.

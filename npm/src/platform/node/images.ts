@@ -1,6 +1,6 @@
 import { describe, readBytes } from '../../bytes.js';
 import { TrefoilError, messageOf } from '../../errors.js';
-import { checkPixels, isPixels, unknownImage, type Decoded } from '../../pixels.js';
+import { checkPixels, isPixels, type Decoded } from '../../pixels.js';
 import type { ImageInput, ModelSource } from '../../types.js';
 
 type Sharp = (typeof import('sharp'))['default'];
@@ -33,14 +33,14 @@ export async function limitSharp(): Promise<void> {
 
 async function encodedBytes(image: ImageInput, signal: AbortSignal | undefined): Promise<Uint8Array> {
   if (typeof image === 'object' && (image === null || Object.getPrototypeOf(image) === Object.prototype)) {
-    throw unknownImage(describe(image));
+    throw (await import('../../image-problems.js')).unknownImage(describe(image));
   }
   return readBytes(image as ModelSource, 'the image', { signal });
 }
 
 /** Decodes a picture to sRGB pixels: oriented as EXIF says, laid on white. */
 export async function decode(image: ImageInput, signal?: AbortSignal): Promise<Decoded> {
-  if (isPixels(image)) return { image: checkPixels(image), transfer: [] };
+  if (isPixels(image)) return { image: await checkPixels(image), transfer: [] };
   const bytes = await encodedBytes(image, signal);
   sharp ??= loadSharp();
   sharp.catch(() => (sharp = undefined));
@@ -54,10 +54,8 @@ export async function decode(image: ImageInput, signal?: AbortSignal): Promise<D
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     signal?.throwIfAborted();
-    return {
-      image: checkPixels({ data, width: info.width, height: info.height, channels: info.channels as 3 }),
-      transfer: [],
-    };
+    const { width, height, channels } = info;
+    return { image: await checkPixels({ data, width, height, channels: channels as 3 }), transfer: [] };
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof TrefoilError) throw error;
