@@ -25,8 +25,9 @@ std::int64_t padSum(const QConvOp& conv, const TernaryPlane& plane, int k, int f
       const int code = plane.codes[at];
       if (code == 0) continue;
       const std::size_t index = scales + static_cast<std::size_t>(scaleIndex(c, tap, channels, group_size));
+      const int channel = first + c;
       sum += std::int64_t{code} * (code > 0 ? plane.scales : negative)[index] *
-             conv.pad_values[static_cast<std::size_t>(first + c)];
+             conv.pad_values[static_cast<std::size_t>(channel)];
     }
   }
   return sum;
