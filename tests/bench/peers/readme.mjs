@@ -79,7 +79,8 @@ const section = [
   paragraph(
     `\`make bench\` on ${before.processor}, ${browser}, one thread, random weights: milliseconds from image tensor to logits` +
       `, ${how}; then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. ` +
-      'Outputs are checked before anything is timed. n4-l4-a8: groups of 4 with 4 scale levels a filter, 8-bit activations; p2: ' +
+      'Outputs are checked before anything is timed. n4-l4-a8: groups of 4 with 4 scale levels a filter, 8-bit activations; ' +
+      'a4-r8: 4-bit activations, sums of 8 bits; p2: ' +
       'two planes; default: `quantize()` without options. tests/bench/peers/README.md tells how it is measured.',
   ),
   speedTable(named(inBrowser), field),
