@@ -5,7 +5,7 @@
 MAKEFLAGS += --no-print-directory
 # Steps run one after the other; each of them uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help demo test wasm npm page docs bench bench-growth bench-kernels bench-gemm bench-instructions lint format clean \
+.PHONY: help demo test wasm npm page docs bench bench-growth bench-kernels bench-chain bench-gemm bench-instructions lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26 \
         test-native test-asan test-wasm test-node test-browser test-consumers
 
@@ -85,6 +85,11 @@ bench-growth: npm setup-node26
 bench-kernels: setup-wasm
 	exec cmake --workflow --preset bench
 	node --no-liftoff build/wasm/tests/kernel_bench.js $(ARGS)
+
+# All ternary convolutions of a ResNet-50, one after the other, as the network runs them.
+bench-chain: setup-wasm
+	exec cmake --workflow --preset bench
+	node --no-liftoff build/wasm/tests/chain_bench.js $(ARGS)
 
 # The float evaluator's matrix product beside Eigen's.
 bench-gemm: setup-wasm

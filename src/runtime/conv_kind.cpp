@@ -10,14 +10,20 @@ namespace {
 constexpr std::size_t kSampledCodes = 1 << 14;
 constexpr std::size_t kSampledFilters = 4;
 
+// What a task and its kind both say.
+template <typename From, typename To>
+void copyGeometry(const From& from, To& to) {
+  to.in = from.in;
+  to.out = from.out;
+  to.window = from.window;
+  to.groups = from.groups;
+  to.input_max = from.input_max;
+  to.accumulators = from.accumulators;
+}
+
 ConvKind kindOfTask(const ConvTask& task) {
   ConvKind kind;
-  kind.in = task.in;
-  kind.out = task.out;
-  kind.window = task.window;
-  kind.groups = task.groups;
-  kind.input_max = task.input_max;
-  kind.accumulators = task.accumulators;
+  copyGeometry(task, kind);
   return kind;
 }
 
@@ -106,12 +112,7 @@ SampleConv::SampleConv(const ConvKind& kind) {
   pad_values_.assign(static_cast<std::size_t>(kind.in.channels), 1);
   bias_.assign(filters, 0);
   factors_.assign(filters, FixedPoint{1 << 30, 44});
-  task_.in = kind.in;
-  task_.out = kind.out;
-  task_.window = kind.window;
-  task_.groups = kind.groups;
-  task_.input_max = kind.input_max;
-  task_.accumulators = kind.accumulators;
+  copyGeometry(kind, task_);
   task_.pad_values = pad_values_;
   task_.bias = bias_;
   task_.factors = factors_;

@@ -15,50 +15,40 @@
 #include <string>
 #include <vector>
 
+#include "bench_weights.h"
 #include "kernels/ternary_conv/ternary_conv.h"
 
 namespace {
 
-using namespace trefoil;
-
-struct Random {  // xorshift; the same sequence everywhere
-  std::uint32_t state = 1;
-  std::uint32_t operator()() {
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state >> 4;
-  }
-};
+using namespace trefoil;         // NOLINT
+using namespace trefoil::bench;  // NOLINT
 
 struct Recipe {
-  const char* name;
-  int bits, group_size, levels, planes;  // levels: different scales of a filter, 0: any
+  int bits;  // of activations
+  WeightRecipe weights;
 };
 constexpr Recipe kRecipes[] = {
-    {"A8,N=64", 8, 64, 0, 1},
-    {"A8,N=4,4-levels", 8, 4, 4, 1},
-    {"A8,N=filter", 8, kWholeFilter, 0, 1},
-    {"A8,N=64,2-planes", 8, 64, 0, 2},
-    {"A8,N=4", 8, 4, 0, 1},
-    {"A4,N=64", 4, 64, 0, 1},
-    {"A4,N=4,4-levels", 4, 4, 4, 1},
-    {"A4,N=filter", 4, kWholeFilter, 0, 1},
-    {"A4,N=64,2-planes", 4, 64, 0, 2},
-    {"A5,N=64", 5, 64, 0, 1},
+    {8, {"A8,N=64", 64, 0, 1}},
+    {8, {"A8,N=4,4-levels", 4, 4, 1}},
+    {8, {"A8,N=filter", kWholeFilter, 0, 1}},
+    {8, {"A8,N=64,2-planes", 64, 0, 2}},
+    {8, {"A8,N=4", 4, 0, 1}},
+    {4, {"A4,N=64", 64, 0, 1}},
+    {4, {"A4,N=4,4-levels", 4, 4, 1}},
+    {4, {"A4,N=filter", kWholeFilter, 0, 1}},
+    {4, {"A4,N=64,2-planes", 64, 0, 2}},
+    {5, {"A5,N=64", 64, 0, 1}},
 };
 
-struct Shape50 {
-  int channels, filters, size, kernel, stride;
-  std::string name() const {
-    return std::to_string(channels) + "-" + std::to_string(filters) + " " + std::to_string(kernel) + "x" +
-           std::to_string(kernel) + "@" + std::to_string(size) + (stride > 1 ? "/2" : "");
-  }
-};
+std::string nameOf(const ConvShape& shape) {
+  return std::to_string(shape.channels) + "-" + std::to_string(shape.filters) + " " +
+         std::to_string(shape.kernel) + "x" + std::to_string(shape.kernel) + "@" +
+         std::to_string(shape.size) + (shape.stride > 1 ? "/2" : "");
+}
 
 // Bottlenecks of 3, 4, 6 and 3 blocks; the 3x3 convolution of a stage's first block halves the image.
-std::vector<Shape50> resnet50() {
-  std::vector<Shape50> layers;
+std::vector<ConvShape> resnet50() {
+  std::vector<ConvShape> layers;
   int channels = 64, size = 56;
   const int blocks[] = {3, 4, 6, 3};
   for (int stage = 0; stage < 4; ++stage) {
@@ -76,28 +66,8 @@ std::vector<Shape50> resnet50() {
   return layers;
 }
 
-TernaryWeights makeWeights(const Shape50& shape, const Recipe& recipe, Random& random) {
-  const int taps = shape.kernel * shape.kernel;
-  TernaryWeights weights{recipe.group_size, std::vector<TernaryPlane>(recipe.planes)};
-  for (TernaryPlane& plane : weights.planes) {
-    plane.codes.resize(static_cast<std::size_t>(shape.filters) * taps * shape.channels);
-    for (auto& code : plane.codes) {  // half are zero
-      const std::uint32_t bits = random();
-      code = static_cast<std::int8_t>(bits & 1 ? (bits & 2 ? 1 : -1) : 0);
-    }
-    plane.scales.resize(static_cast<std::size_t>(shape.filters) *
-                        scalesPerFilter(shape.channels, taps, recipe.group_size));
-    for (auto& scale : plane.scales) {
-      const std::uint32_t r = random();
-      scale = static_cast<std::uint8_t>(recipe.levels ? 40 * (1 + static_cast<int>(r % recipe.levels))
-                                                      : 20 + r % 200);
-    }
-  }
-  return weights;
-}
-
 struct Layer {
-  Shape50 shape;
+  ConvShape shape;
   ConvTask task;
   std::vector<std::uint8_t> pads;
   std::vector<std::int32_t> bias;
@@ -142,7 +112,7 @@ class Chain {
  public:
   Chain(const Recipe& recipe, const std::string& variant) : recipe_(recipe) {
     Random random;
-    const std::vector<Shape50> shapes = resnet50();
+    const std::vector<ConvShape> shapes = resnet50();
     layers_ = std::vector<Layer>(shapes.size());
     for (std::size_t i = 0; i < shapes.size(); ++i) addLayer(layers_[i], shapes[i], variant, random);
   }
@@ -164,13 +134,10 @@ class Chain {
   }
 
  private:
-  void addLayer(Layer& layer, const Shape50& shape, const std::string& variant, Random& random) {
+  void addLayer(Layer& layer, const ConvShape& shape, const std::string& variant, Random& random) {
     layer.shape = shape;
+    layer.task = convTask(shape);
     ConvTask& task = layer.task;
-    const int out_size = (shape.size - 1) / shape.stride + 1, pad = shape.kernel / 2;
-    task.in = {shape.channels, shape.size, shape.size};
-    task.out = {shape.filters, out_size, out_size};
-    task.window = {shape.kernel, shape.kernel, shape.stride, shape.stride, 1, 1, pad, pad, pad, pad};
     task.input_max = (1 << recipe_.bits) - 1;
     layer.pads.assign(shape.channels, 0);
     layer.bias.assign(shape.filters, 1000);
@@ -182,7 +149,7 @@ class Chain {
     task.factors = layer.factors;
     task.high = task.input_max;
     task.zero_point = (task.high + 1) / 2;
-    const TernaryWeights weights = makeWeights(shape, recipe_, random);
+    const TernaryWeights weights = ternaryWeights(shape, recipe_.weights, random);
     for (const TernaryConvVariant& row : ternaryConvVariants()) {
       if (layer.variant || !row.supports(task, weights)) continue;
       if (variant.empty() || row.name.find(variant) != std::string::npos) layer.variant = &row;
@@ -234,8 +201,8 @@ class Chain {
     std::vector<std::pair<std::string, Line>> lines;
     double sum = 0, macs = 0;
     for (const Layer& layer : layers_) {
-      const auto [at, added] = index.emplace(layer.shape.name(), lines.size());
-      if (added) lines.push_back({layer.shape.name(), {}});
+      const auto [at, added] = index.emplace(nameOf(layer.shape), lines.size());
+      if (added) lines.push_back({nameOf(layer.shape), {}});
       Line& line = lines[at->second].second;
       line.milliseconds += layer.best;
       line.macs += layer.macs();
@@ -245,13 +212,13 @@ class Chain {
       macs += layer.macs();
     }
     for (const auto& [name, line] : lines) {
-      std::printf("%-16s %-18s %-18s %2d x %7.3f ms %6.1f GMAC/s\n", recipe_.name, name.c_str(),
+      std::printf("%-16s %-18s %-18s %2d x %7.3f ms %6.1f GMAC/s\n", recipe_.weights.name, name.c_str(),
                   line.variant.c_str(), line.count, line.milliseconds / line.count,
                   line.macs / line.milliseconds * 1e-6);
     }
     std::printf(
         "%-16s all %d layers: sum %.2f ms (%.1f GMAC/s), pass %.2f ms, prepared in %.0f ms, %.1f MB%s\n",
-        recipe_.name, static_cast<int>(layers_.size()), sum, macs / sum * 1e-6, fastest, preparing_,
+        recipe_.weights.name, static_cast<int>(layers_.size()), sum, macs / sum * 1e-6, fastest, preparing_,
         static_cast<double>(packed_bytes_) * 1e-6, wrong_ ? "  WRONG" : "");
     std::fflush(stdout);
   }
@@ -271,7 +238,7 @@ int main(int argc, char** argv) {
   const int passes = argc > 3 ? std::atoi(argv[3]) : 10;
   bool right = true;
   for (const Recipe& recipe : kRecipes) {
-    if (std::string(recipe.name).find(recipes) == std::string::npos) continue;
+    if (std::string(recipe.weights.name).find(recipes) == std::string::npos) continue;
     right &= Chain(recipe, variant).run(passes);
   }
   return right ? 0 : 1;

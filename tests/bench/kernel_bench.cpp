@@ -13,75 +13,43 @@
 #include <string>
 #include <vector>
 
+#include "bench_weights.h"
 #include "kernels/int8_conv/int8_conv.h"
 #include "kernels/ternary_conv/ternary_conv.h"
 
 namespace {
 
-using namespace trefoil;
+using namespace trefoil;         // NOLINT
+using namespace trefoil::bench;  // NOLINT
 
 struct Layer {
   const char* name;
-  int channels, filters, size, kernel, stride, groups;
+  ConvShape shape;
 };
 
 // The input's size; padding keeps it. `1x1` layers of size 1 are fully connected.
 constexpr Layer kTernaryLayers[] = {
-    {"64-64 1x1@56", 64, 64, 56, 1, 1, 1},       {"64 3x3@56", 64, 64, 56, 3, 1, 1},
-    {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},     {"64-256 1x1@56", 64, 256, 56, 1, 1, 1},
-    {"128 3x3@28", 128, 128, 28, 3, 1, 1},       {"512-128 1x1@28", 512, 128, 28, 1, 1, 1},
-    {"128-512 1x1@28", 128, 512, 28, 1, 1, 1},   {"256 3x3@14", 256, 256, 14, 3, 1, 1},
-    {"1024-256 1x1@14", 1024, 256, 14, 1, 1, 1}, {"256-1024 1x1@14", 256, 1024, 14, 1, 1, 1},
-    {"512 3x3@7", 512, 512, 7, 3, 1, 1},         {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
-    {"512-2048 1x1@7", 512, 2048, 7, 1, 1, 1},   {"128 3x3@56/2", 128, 128, 56, 3, 2, 1},
-    {"256-512 1x1@56/2", 256, 512, 56, 1, 2, 1}, {"2048-1000 1x1@1", 2048, 1000, 1, 1, 1, 1},
-    {"4096-4096 1x1@1", 4096, 4096, 1, 1, 1, 1}, {"96-24 1x1@56", 96, 24, 56, 1, 1, 1},
-    {"32 dw 3x3@112", 32, 32, 112, 3, 1, 32},
+    {"64-64 1x1@56", {64, 64, 56, 1, 1, 1}},       {"64 3x3@56", {64, 64, 56, 3, 1, 1}},
+    {"256-64 1x1@56", {256, 64, 56, 1, 1, 1}},     {"64-256 1x1@56", {64, 256, 56, 1, 1, 1}},
+    {"128 3x3@28", {128, 128, 28, 3, 1, 1}},       {"512-128 1x1@28", {512, 128, 28, 1, 1, 1}},
+    {"128-512 1x1@28", {128, 512, 28, 1, 1, 1}},   {"256 3x3@14", {256, 256, 14, 3, 1, 1}},
+    {"1024-256 1x1@14", {1024, 256, 14, 1, 1, 1}}, {"256-1024 1x1@14", {256, 1024, 14, 1, 1, 1}},
+    {"512 3x3@7", {512, 512, 7, 3, 1, 1}},         {"2048-512 1x1@7", {2048, 512, 7, 1, 1, 1}},
+    {"512-2048 1x1@7", {512, 2048, 7, 1, 1, 1}},   {"128 3x3@56/2", {128, 128, 56, 3, 2, 1}},
+    {"256-512 1x1@56/2", {256, 512, 56, 1, 2, 1}}, {"2048-1000 1x1@1", {2048, 1000, 1, 1, 1, 1}},
+    {"4096-4096 1x1@1", {4096, 4096, 1, 1, 1, 1}}, {"96-24 1x1@56", {96, 24, 56, 1, 1, 1}},
+    {"32 dw 3x3@112", {32, 32, 112, 3, 1, 32}},
 };
 constexpr Layer kInt8Layers[] = {
-    {"3-64 7x7@224/2", 3, 64, 224, 7, 2, 1},    {"3-32 3x3@224/2", 3, 32, 224, 3, 2, 1},
-    {"64 3x3@56", 64, 64, 56, 3, 1, 1},         {"256-64 1x1@56", 256, 64, 56, 1, 1, 1},
-    {"512 3x3@7", 512, 512, 7, 3, 1, 1},        {"2048-512 1x1@7", 2048, 512, 7, 1, 1, 1},
-    {"32 dw 3x3@112", 32, 32, 112, 3, 1, 32},   {"144 dw 3x3@56/2", 144, 144, 56, 3, 2, 144},
-    {"576 dw 3x3@14", 576, 576, 14, 3, 1, 576}, {"2048-1000 1x1@1", 2048, 1000, 1, 1, 1, 1},
+    {"3-64 7x7@224/2", {3, 64, 224, 7, 2, 1}},    {"3-32 3x3@224/2", {3, 32, 224, 3, 2, 1}},
+    {"64 3x3@56", {64, 64, 56, 3, 1, 1}},         {"256-64 1x1@56", {256, 64, 56, 1, 1, 1}},
+    {"512 3x3@7", {512, 512, 7, 3, 1, 1}},        {"2048-512 1x1@7", {2048, 512, 7, 1, 1, 1}},
+    {"32 dw 3x3@112", {32, 32, 112, 3, 1, 32}},   {"144 dw 3x3@56/2", {144, 144, 56, 3, 2, 144}},
+    {"576 dw 3x3@14", {576, 576, 14, 3, 1, 576}}, {"2048-1000 1x1@1", {2048, 1000, 1, 1, 1, 1}},
 };
 
-struct Random {  // xorshift; the same sequence everywhere
-  std::uint32_t state = 1;
-  std::uint32_t operator()() {
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return state >> 4;
-  }
-};
-
-struct Recipe {
-  const char* name;
-  int group_size;
-  int levels;  // different scales of a filter, 0: any
-};
-constexpr Recipe kRecipes[] = {
-    {"N=4", 4, 0}, {"N=4,4-levels", 4, 4}, {"N=8", 8, 0}, {"N=64", 64, 0}, {"N=filter", kWholeFilter, 0}};
-
-TernaryWeights makeTernary(const Layer& layer, const Recipe& recipe, Random& random) {
-  const int channels = layer.channels / layer.groups, taps = layer.kernel * layer.kernel;
-  TernaryWeights weights{recipe.group_size, {TernaryPlane{}}};
-  TernaryPlane& plane = weights.planes[0];
-  plane.codes.resize(static_cast<std::size_t>(layer.filters) * taps * channels);
-  for (auto& code : plane.codes) {  // half are zero
-    const std::uint32_t bits = random();
-    code = static_cast<std::int8_t>(bits & 1 ? (bits & 2 ? 1 : -1) : 0);
-  }
-  plane.scales.resize(static_cast<std::size_t>(layer.filters) *
-                      scalesPerFilter(channels, taps, recipe.group_size));
-  for (auto& scale : plane.scales) {
-    const std::uint32_t r = random();
-    scale = static_cast<std::uint8_t>(recipe.levels ? 40 * (1 + static_cast<int>(r % recipe.levels))
-                                                    : 20 + r % 200);
-  }
-  return weights;
-}
+constexpr WeightRecipe kRecipes[] = {
+    {"N=4", 4}, {"N=4,4-levels", 4, 4}, {"N=8", 8}, {"N=64", 64}, {"N=filter", kWholeFilter}};
 
 class Bench {
  public:
@@ -127,18 +95,13 @@ void Bench::layer(const char* operation, const Layer& layer, const char* recipe,
   if (!any) return;
 
   Random random;
-  ConvTask task;
-  const int out_size = (layer.size - 1) / layer.stride + 1;
-  task.in = {layer.channels, layer.size, layer.size};
-  task.out = {layer.filters, out_size, out_size};
-  const int pad = layer.kernel / 2;
-  task.window = {layer.kernel, layer.kernel, layer.stride, layer.stride, 1, 1, pad, pad, pad, pad};
-  task.groups = layer.groups;
-  std::vector<std::uint8_t> pads(layer.channels, 0);
-  std::vector<std::int32_t> bias(layer.filters, 1000);
+  const ConvShape& shape = layer.shape;
+  ConvTask task = convTask(shape);
+  std::vector<std::uint8_t> pads(shape.channels, 0);
+  std::vector<std::int32_t> bias(shape.filters, 1000);
   FixedPoint factor;
   if (!fixedPointFromReal(1e-4, &factor)) return;
-  std::vector<FixedPoint> factors(layer.filters, factor);
+  std::vector<FixedPoint> factors(shape.filters, factor);
   task.pad_values = pads;
   task.bias = bias;
   task.factors = factors;
@@ -153,7 +116,7 @@ void Bench::layer(const char* operation, const Layer& layer, const char* recipe,
     const double best = fastestRun(variant, task, weights, input, output, milliseconds_);
     bool equal = true;
     const auto plane = static_cast<std::size_t>(task.out.plane());
-    for (int k = 0; k < layer.filters; ++k) {
+    for (int k = 0; k < shape.filters; ++k) {
       const std::size_t at = k * planeStride(task.out);
       equal &= std::memcmp(output.data() + at, expected.data() + at, plane) == 0;
     }
@@ -170,15 +133,17 @@ void Bench::layer(const char* operation, const Layer& layer, const char* recipe,
 int main(int argc, char** argv) {
   Bench bench(argc > 1 ? argv[1] : "", argc > 2 ? std::atof(argv[2]) : 100);
   for (const Layer& layer : kTernaryLayers) {
-    for (const Recipe& recipe : kRecipes) {
+    for (const WeightRecipe& recipe : kRecipes) {
       Random random;
-      bench.layer("ternary", layer, recipe.name, makeTernary(layer, recipe, random), ternaryConvVariants());
+      bench.layer("ternary", layer, recipe.name, ternaryWeights(layer.shape, recipe, random),
+                  ternaryConvVariants());
     }
   }
   for (const Layer& layer : kInt8Layers) {
     Random random;
-    std::vector<std::int8_t> weights(static_cast<std::size_t>(layer.filters) * layer.kernel * layer.kernel *
-                                     layer.channels / layer.groups);
+    const ConvShape& shape = layer.shape;
+    std::vector<std::int8_t> weights(static_cast<std::size_t>(shape.filters) * shape.kernel * shape.kernel *
+                                     shape.channels / shape.groups);
     for (auto& weight : weights) weight = static_cast<std::int8_t>(random());
     bench.layer("int8", layer, "-", std::span<const std::int8_t>(weights), int8ConvVariants());
   }

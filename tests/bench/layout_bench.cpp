@@ -11,27 +11,32 @@
 #include <cstdlib>
 #include <vector>
 
+#include "bench_weights.h"
 #include "kernels/ternary_conv/sums_layout.h"
 #include "kernels/ternary_conv/sums_pixels.h"
 #include "kernels/ternary_conv/ternary_conv.h"
 
 namespace {
 
-using namespace trefoil;
+using namespace trefoil;         // NOLINT
+using namespace trefoil::bench;  // NOLINT
 
 constexpr SumKind kKind{8, 4, 8, 112 << 10};  // of the row "g4_simd128"
 
 struct Layer {
-  int channels, filters, size, kernel, stride, count;
+  ConvShape shape;
+  int count;  // in the network
 };
 
 constexpr Layer kLayers[] = {
-    {64, 64, 56, 1, 1, 1},    {64, 64, 56, 3, 1, 3},    {64, 256, 56, 1, 1, 4},    {256, 64, 56, 1, 1, 2},
-    {256, 128, 56, 1, 1, 1},  {128, 128, 56, 3, 2, 1},  {256, 512, 56, 1, 2, 1},   {128, 512, 28, 1, 1, 4},
-    {512, 128, 28, 1, 1, 3},  {128, 128, 28, 3, 1, 3},  {512, 256, 28, 1, 1, 1},   {256, 256, 28, 3, 2, 1},
-    {512, 1024, 28, 1, 2, 1}, {256, 1024, 14, 1, 1, 6}, {1024, 256, 14, 1, 1, 5},  {256, 256, 14, 3, 1, 5},
-    {1024, 512, 14, 1, 1, 1}, {512, 512, 14, 3, 2, 1},  {1024, 2048, 14, 1, 2, 1}, {512, 2048, 7, 1, 1, 3},
-    {2048, 512, 7, 1, 1, 2},  {512, 512, 7, 3, 1, 2},
+    {{64, 64, 56, 1, 1}, 1},     {{64, 64, 56, 3, 1}, 3},    {{64, 256, 56, 1, 1}, 4},
+    {{256, 64, 56, 1, 1}, 2},    {{256, 128, 56, 1, 1}, 1},  {{128, 128, 56, 3, 2}, 1},
+    {{256, 512, 56, 1, 2}, 1},   {{128, 512, 28, 1, 1}, 4},  {{512, 128, 28, 1, 1}, 3},
+    {{128, 128, 28, 3, 1}, 3},   {{512, 256, 28, 1, 1}, 1},  {{256, 256, 28, 3, 2}, 1},
+    {{512, 1024, 28, 1, 2}, 1},  {{256, 1024, 14, 1, 1}, 6}, {{1024, 256, 14, 1, 1}, 5},
+    {{256, 256, 14, 3, 1}, 5},   {{1024, 512, 14, 1, 1}, 1}, {{512, 512, 14, 3, 2}, 1},
+    {{1024, 2048, 14, 1, 2}, 1}, {{512, 2048, 7, 1, 1}, 3},  {{2048, 512, 7, 1, 1}, 2},
+    {{512, 512, 7, 3, 1}, 2},
 };
 
 template <typename Work>
@@ -44,25 +49,6 @@ double fastest(int passes, const Work& work) {
     best = std::min(best, took.count());
   }
   return best;
-}
-
-TernaryWeights makeWeights(const Layer& layer) {
-  TernaryWeights weights{64, {TernaryPlane{}}};
-  const int taps = layer.kernel * layer.kernel;
-  std::uint32_t state = 1;
-  const auto random = [&] {
-    state = state * 1664525 + 1013904223;
-    return state >> 16;
-  };
-  weights.planes[0].codes.resize(static_cast<std::size_t>(layer.filters) * taps * layer.channels);
-  for (auto& code : weights.planes[0].codes) {  // half are zero
-    const std::uint32_t bits = random();
-    code = static_cast<std::int8_t>(bits & 1 ? (bits & 2 ? 1 : -1) : 0);
-  }
-  weights.planes[0].scales.resize(static_cast<std::size_t>(layer.filters) *
-                                  scalesPerFilter(layer.channels, taps, 64));
-  for (auto& scale : weights.planes[0].scales) scale = static_cast<std::uint8_t>(20 + random() % 200);
-  return weights;
 }
 
 struct Times {
@@ -88,24 +74,22 @@ double writeAll(const ConvTask& task, const SumLayout& layout, int passes, std::
 }
 
 Times timeLayer(const Layer& layer, int passes) {
-  const int out_size = (layer.size - 1) / layer.stride + 1, pad = layer.kernel / 2;
-  ConvTask task;
-  task.in = {layer.channels, layer.size, layer.size};
-  task.out = {layer.filters, out_size, out_size};
-  task.window = {layer.kernel, layer.kernel, layer.stride, layer.stride, 1, 1, pad, pad, pad, pad};
-  const std::vector<std::uint8_t> pads(layer.channels, 0);
-  const std::vector<std::int32_t> bias(layer.filters, 1000);
-  const std::vector<FixedPoint> factors(layer.filters, FixedPoint{1 << 30, 44});
+  const ConvShape& shape = layer.shape;
+  ConvTask task = convTask(shape);
+  const std::vector<std::uint8_t> pads(shape.channels, 0);
+  const std::vector<std::int32_t> bias(shape.filters, 1000);
+  const std::vector<FixedPoint> factors(shape.filters, FixedPoint{1 << 30, 44});
   task.pad_values = pads;
   task.bias = bias;
   task.factors = factors;
   AlignedBuffer input(tensorBytes(task.in)), output(tensorBytes(task.out));
   for (std::size_t i = 0; i < input.size(); ++i) input.data()[i] = static_cast<std::uint8_t>(i * 151);
 
+  Random random;
   const auto variants = ternaryConvVariants();
   const auto variant = std::find_if(variants.begin(), variants.end(),
                                     [](const auto& row) { return row.name == "g4_simd128"; });
-  const AlignedBuffer packed = variant->pack(task, makeWeights(layer));
+  const AlignedBuffer packed = variant->pack(task, ternaryWeights(shape, {"N=64", 64}, random));
   AlignedBuffer scratch(variant->scratchBytes(task));
   Times times;
   times.run = fastest(
@@ -113,7 +97,7 @@ Times timeLayer(const Layer& layer, int passes) {
 
   const SumLayout layout = sumLayout(task, kKind);
   if (!sumsReadPlanes(task, layout)) {
-    AlignedBuffer vectors(sumChannelStride(task, layout) * layer.channels + 64);
+    AlignedBuffer vectors(sumChannelStride(task, layout) * shape.channels + 64);
     AlignedBuffer lines(sumLineBytes(task, layout) + 64);
     times.in =
         fastest(passes, [&] { packSumInput(task, layout, 0, input.data(), vectors.data(), lines.data()); });
@@ -121,7 +105,7 @@ Times timeLayer(const Layer& layer, int passes) {
   if (!layout.pointwise) {
     ConvTask straight = task;  // writes as many pixels
     straight.window = {};
-    straight.in = {layer.channels, out_size, out_size};
+    straight.in = {shape.channels, shape.outSize(), shape.outSize()};
     times.out = std::max(0.0, writeAll(task, layout, passes, output.data()) -
                                   writeAll(straight, sumLayout(straight, kKind), passes, output.data()));
   }
@@ -139,9 +123,9 @@ int main(int argc, char** argv) {
     all.in += layer.count * times.in;
     all.out += layer.count * times.out;
     if (times.in + times.out == 0) continue;
-    std::printf("%4d-%4d %dx%d@%d/%d  %6.3f ms, into vectors %5.1f%%, back %5.1f%%\n", layer.channels,
-                layer.filters, layer.kernel, layer.kernel, layer.size, layer.stride, times.run,
-                100 * times.in / times.run, 100 * times.out / times.run);
+    std::printf("%4d-%4d %dx%d@%d/%d  %6.3f ms, into vectors %5.1f%%, back %5.1f%%\n", layer.shape.channels,
+                layer.shape.filters, layer.shape.kernel, layer.shape.kernel, layer.shape.size,
+                layer.shape.stride, times.run, 100 * times.in / times.run, 100 * times.out / times.run);
   }
   std::printf("all 52 layers %.2f ms, into vectors %.2f ms (%.1f%%), back %.2f ms (%.1f%%)\n", all.run,
               all.in, 100 * all.in / all.run, all.out, 100 * all.out / all.run);
