@@ -83,11 +83,14 @@ inline std::vector<Geometry> awkwardGeometries() {
       {{5, 3, 5}, 11, same(3, 1)},
       {{8, 14, 14}, 8, same(3, 1)},
       {{4, 13, 13}, 12, same(3, 2)},
-      {{6, 17, 70}, 8, same(3, 1)},                      // several column tiles
-      {{8, 29, 3}, 8, same(3, 1)},                       // tall and narrow
-      {{9, 11, 12}, 8, {3, 3, 1, 1, 2, 2, 2, 2, 2, 2}},  // dilated
-      {{4, 12, 15}, 8, {3, 3, 2, 3, 2, 1, 1, 0, 2, 3}},  // strides, dilation and pads all different
-      {{3, 21, 19}, 8, same(7, 2)},                      // a first layer
+      {{6, 17, 70}, 8, same(3, 1)},                        // several column tiles
+      {{8, 29, 3}, 8, same(3, 1)},                         // tall and narrow
+      {{9, 11, 12}, 8, {3, 3, 1, 1, 2, 2, 2, 2, 2, 2}},    // dilated
+      {{4, 12, 15}, 8, {3, 3, 2, 3, 2, 1, 1, 0, 2, 3}},    // strides, dilation and pads all different
+      {{3, 21, 19}, 8, same(7, 2)},                        // a first layer
+      {{3, 33, 31}, 9, {11, 11, 4, 4, 1, 1, 2, 2, 2, 2}},  // another
+      {{1, 9, 70}, 5, {4, 4, 1, 1, 1, 1, 1, 2, 1, 2}},
+      {{12, 9, 31}, 7, same(3, 2)},
       {{4, 15, 15}, 8, {5, 3, 3, 3, 1, 2, 0, 2, 1, 2}},
       {{4, 11, 11}, 8, {1, 5, 1, 1, 1, 1, 0, 2, 0, 2}},
       {{4, 11, 11}, 8, {5, 1, 1, 1, 1, 1, 2, 0, 2, 0}},

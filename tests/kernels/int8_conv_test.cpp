@@ -92,10 +92,17 @@ TEST_CASE("random layers") {
 }
 
 TEST_CASE("extreme sums") {
-  const Window same{3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+  const Window same{3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, halving{3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+      first{7, 7, 2, 2, 1, 1, 3, 3, 3, 3};
   std::uint32_t seed = 5000;
-  for (const Geometry& geometry : std::initializer_list<Geometry>{
-           {{300, 3, 3}, 5, {}}, {{2000, 1, 1}, 6, {}}, {{20, 9, 9}, 5, same}, {{9, 9, 9}, 9, same, 9}}) {
+  for (const Geometry& geometry : std::initializer_list<Geometry>{{{300, 3, 3}, 5, {}},
+                                                                  {{2000, 1, 1}, 6, {}},
+                                                                  {{20, 9, 9}, 5, same},
+                                                                  {{9, 9, 9}, 9, same, 9},
+                                                                  {{3, 9, 32}, 5, first},
+                                                                  {{160, 3, 16}, 2, first},
+                                                                  {{300, 3, 16}, 4, same},
+                                                                  {{300, 5, 32}, 3, halving}}) {
     for (const Values values : {Values::kZero, Values::kLargest, Values::kSmallest}) {
       checkAll(geometry, values, Inputs::kLargest, true, seed++);
       checkAll(geometry, values, Inputs::kLargest, false, seed++);

@@ -4,6 +4,7 @@
 
 #include "kernels/conv_i16/conv_i16.h"
 #include "kernels/conv_i16/fc_dot.h"
+#include "kernels/int8_conv/winograd.h"
 
 namespace trefoil {
 namespace {
@@ -35,6 +36,8 @@ constexpr Int8ConvVariant kVariants[] = {
      Fc::run},
     widened<kConvI16Depthwise35>("depthwise35_simd128", Isa::kSimd128),
     widened<kConvI16Depthwise>("depthwise_simd128", Isa::kSimd128),
+    {"winograd_simd128", Isa::kSimd128, WinogradRows::supports, WinogradRows::pack,
+     WinogradRows::scratchBytes, WinogradRows::run},
     widened<kConvI16Dense>("dense_simd128", Isa::kSimd128),
     widened<kConvI16Scalar>("scalar", Isa::kScalar),
 };
