@@ -32,6 +32,9 @@ async function open(search = '', options: Parameters<Browser['newContext']>[0] =
   return page;
 }
 
+/** Plain codes: not as good as the default, and found sooner. */
+const quick = '?method=fgq';
+
 async function quantized(): Promise<void> {
   await page.click('#quantize');
   await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });
@@ -45,7 +48,11 @@ async function classified(): Promise<void> {
 beforeAll(async () => {
   if (!existsSync(join(dist, 'index.html'))) throw new Error('web/dist is missing: run `make page` first');
   mkdirSync(screenshots, { recursive: true });
-  server = await serve({ '/': `${dist}/`, '/models/': join(root, 'models') + '/' });
+  server = await serve({
+    '/': `${dist}/`,
+    '/models/': join(root, 'models') + '/',
+    '/golden/': join(root, 'tests/golden') + '/',
+  });
   browser = await launchChromium(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']);
 }, 60_000);
 
@@ -67,9 +74,8 @@ describe('the bundled network', () => {
       await page.waitForTimeout(50);
     }
     expect(seen.size).toBeGreaterThan(2); // the bar moves, so the page is not blocked
-    // Groups of 4 remove 75% of a ternary layer's multiplications; the int8 first and last layer keep theirs.
-    expect(await page.innerText('#summary')).toMatch(/7[34]\.\d%/);
-    expect(await page.innerText('#sizes')).toMatch(/2\.82 MB[\s\S]*3\d\d KB/);
+    expect(await page.innerText('#summary')).toMatch(/Multiplications an image\s+106M → \d/);
+    expect(await page.innerText('#sizes')).toMatch(/2\.82 MB[\s\S]*2\d\d KB/);
     expect(await page.locator('#layers button').count()).toBeGreaterThan(10);
     expect(new Set(await page.locator('#layers .name').allInnerTexts()).size).toBeGreaterThan(10);
   });
@@ -81,7 +87,8 @@ describe('the bundled network', () => {
       parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
     expect(await accuracy('float-row')).toBeGreaterThan(80);
     expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 12);
-    expect(await page.locator('#ternary-row td').nth(2).innerText()).toMatch(/ ms$/);
+    expect(await page.locator('#float-row td').nth(2).innerText()).toMatch(/^\d+ of 40$/);
+    expect(await page.locator('#ternary-row td').nth(3).innerText()).toMatch(/ ms$/);
     expect(await page.locator('#latency canvas').count()).toBe(1);
     expect(await page.innerText('#agreement')).toMatch(/agree on \d+ of 40/);
   });
@@ -167,6 +174,119 @@ describe('the bundled network', () => {
   });
 });
 
+/** What was fetched for the comparison. */
+const onnxruntimeFiles = () =>
+  server.requests.filter((path) => /onnxruntime|ort-/.test(path)).map((path) => path.replace(/-.{8}\./, '.'));
+
+describe('the comparison with onnxruntime-web', () => {
+  beforeAll(async () => {
+    server.requests.length = 0;
+    await open(quick);
+    await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
+    await quantized();
+    await classified();
+  }, 120_000);
+
+  test('is fetched from this site when it is asked for, and not before', async () => {
+    expect(onnxruntimeFiles()).toEqual([]);
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#onnxruntime-offer', { state: 'hidden', timeout: 60_000 });
+    expect(new Set(onnxruntimeFiles())).toEqual(
+      new Set(['/assets/onnxruntime-worker.js', '/assets/ort-wasm-simd-threaded.wasm']),
+    );
+    expect(await page.isHidden('#onnxruntime-error')).toBe(true);
+  });
+
+  test('runs the same float network on the same pictures, beside ours', async () => {
+    await page.waitForFunction(() => document.querySelectorAll('.result').length === 40);
+    await classified();
+    const cells = (row: string) => page.locator(`#totals-body #${row} > *`).allInnerTexts();
+    const [float, theirs] = [await cells('float-row'), await cells('onnxruntime-row')];
+    expect(theirs[0]).toMatch(/^onnxruntime-web 1\.\d+\.\d+$/);
+    // The same network: the same bytes, and the same answers as in our evaluator.
+    expect(theirs.slice(1, 4)).toEqual(float.slice(1, 4));
+    expect(theirs[4]).toMatch(/ ms$/);
+    expect(await page.innerText('#agreement')).toMatch(/onnxruntime-web takes \d+\.\d times as long/);
+    expect(await page.locator('#latency .u-series').allInnerTexts()).toEqual(['float', 'ternary', theirs[0]]);
+    expect(await page.locator('.result').first().locator('.answer').count()).toBe(3);
+  });
+
+  test('goes on with images of the visitor', async () => {
+    await page.setInputFiles('#image-files', pictures);
+    await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);
+    await classified();
+    expect(await page.innerText('#onnxruntime-row')).toContain('2 of 2');
+  });
+
+  test('works without a network once it has been fetched', async () => {
+    await context.setOffline(true);
+    await page.reload();
+    await quantized();
+    await classified();
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
+    expect(await page.isHidden('#onnxruntime-error')).toBe(true);
+  });
+
+  test('says so where it can not be fetched', async () => {
+    await open(quick);
+    await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
+    await context.setOffline(true);
+    await page.reload();
+    await quantized();
+    await classified();
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#onnxruntime-error:not([hidden])', { timeout: 60_000 });
+    expect(await page.innerText('#onnxruntime-error')).toContain('needs a network the first time');
+    expect(await page.isEnabled('#onnxruntime')).toBe(true);
+  });
+});
+
+describe('a .trefoil', () => {
+  const golden = join(root, 'tests/golden/signs-n4-a8.trefoil');
+  beforeAll(async () => void (await open()), 60_000);
+
+  test('is opened as it is, without calibration images', async () => {
+    await page.setInputFiles('#model-file', golden);
+    expect(await page.isHidden('#calibration-files')).toBe(true);
+    expect(await page.isHidden('#group-size')).toBe(true);
+    expect(await page.innerText('#quantize')).toBe('Open');
+    await page.click('#quantize');
+    await page.waitForSelector('#images-card:not([hidden])');
+    expect(await page.innerText('#phase')).toContain('20 classes, 64 × 64 pixels');
+    expect(await page.isHidden('#report-card')).toBe(true);
+    await page.setInputFiles('#image-files', pictures);
+    await classified();
+    expect(await page.locator('#totals-body tr').count()).toBe(1);
+    expect(await page.innerText('#agreement')).toBe('2 images classified.');
+  });
+
+  test('has no float network to compare with, which the comparison says', async () => {
+    server.requests.length = 0;
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#onnxruntime-error:not([hidden])');
+    expect(await page.innerText('#onnxruntime-error')).toContain('Choose the .onnx');
+    expect(onnxruntimeFiles()).toEqual([]);
+  });
+
+  test('is opened from an address; one that is damaged is refused with its code', async () => {
+    await page.check('input[name=source][value=bundled]');
+    await page.check('input[name=source][value=file]');
+    await page.fill('#model-url', `${server.origin}/golden/signs-n64-a4.trefoil?v=1`);
+    expect(await page.innerText('#quantize')).toBe('Open');
+    await page.click('#quantize');
+    await page.waitForSelector('#images-card:not([hidden])');
+    await page.setInputFiles('#model-file', {
+      name: 'broken.trefoil',
+      mimeType: 'application/octet-stream',
+      buffer: readFileSync(golden).subarray(0, 5000),
+    });
+    await page.click('#quantize');
+    await page.waitForSelector('#quantize-error:not([hidden])');
+    expect(await page.innerText('#quantize-error')).toContain('BAD_MODEL');
+  });
+});
+
 describe('settings', () => {
   test('are taken from the address, used, and written there', async () => {
     await open('?n=64&bits=5&levels=4&nonsense=1&planes=7');
@@ -189,10 +309,34 @@ describe('settings', () => {
     await open('?method=fgq-two-sided&planes=2');
     expect(await page.inputValue('#planes')).toBe('1');
     expect(await page.isDisabled('#planes')).toBe(true);
+    expect(await page.inputValue('#scale-levels')).toBe('free');
     await page.selectOption('#method', 'fgq');
     expect(await page.isDisabled('#planes')).toBe(false);
     await page.selectOption('#planes', '2');
-    expect(await page.isDisabled('#method option[value=fgq-two-sided]')).toBe(true);
+    await page.selectOption('#method', 'fgq-two-sided');
+    expect(await page.inputValue('#planes')).toBe('1');
+  });
+
+  test("are the package's defaults at first", async () => {
+    await open();
+    await quantized();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
+    const { loadModel } = await import('trefoil');
+    const { quantize } = await import('trefoil/quantize');
+    const ours = await loadModel((await download.path())!);
+    const theirs = await loadModel(
+      (await quantize(join(root, 'models/signs/signs.onnx'), { calibration: pictures })).model,
+    );
+    expect(ours.info.recipe).toEqual(theirs.info.recipe);
+    for (const model of [ours, theirs]) model.dispose();
+  });
+
+  test('are copied as an address', async () => {
+    await open('', { permissions: ['clipboard-read', 'clipboard-write'] });
+    await page.selectOption('#group-size', '16');
+    await page.click('#share');
+    expect(await page.innerText('#share-note')).toContain('Copied');
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(`${server.origin}/?n=16`);
   });
 });
 
@@ -208,7 +352,7 @@ describe("a visitor's own network", () => {
   test('needs a file and pictures, and says so', async () => {
     await page.click('#quantize');
     expect(await page.innerText('#quantize-error')).toContain('.onnx');
-    await page.setInputFiles('#onnx-file', join(root, 'models/signs/signs.onnx'));
+    await page.setInputFiles('#model-file', join(root, 'models/signs/signs.onnx'));
     await page.click('#quantize');
     expect(await page.innerText('#quantize-error')).toContain('calibration images');
   });
@@ -224,17 +368,17 @@ describe("a visitor's own network", () => {
   });
 
   test('is quantized from an address; one that is missing is named', async () => {
-    await page.fill('#onnx-url', `${server.origin}/models/signs/none.onnx`);
+    await page.fill('#model-url', `${server.origin}/models/signs/none.onnx`);
     await page.click('#quantize');
     await page.waitForSelector('#quantize-error:not([hidden])');
     expect(await page.innerText('#quantize-error')).toContain('404');
     expect(problems.splice(0).join()).toContain('404');
-    await page.fill('#onnx-url', `${server.origin}/models/signs/signs.onnx`);
+    await page.fill('#model-url', `${server.origin}/models/signs/signs.onnx`);
     await quantized();
   });
 
   test('that is none is refused with its code', async () => {
-    await page.setInputFiles('#onnx-file', join(root, 'README.md'));
+    await page.setInputFiles('#model-file', join(root, 'README.md'));
     await page.click('#quantize');
     await page.waitForSelector('#quantize-error:not([hidden])');
     expect(await page.innerText('#quantize-error')).toContain('BAD_ONNX');
@@ -246,7 +390,7 @@ test('works without a network after the first visit', async () => {
   await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
   await page.waitForFunction(async () => (await navigator.serviceWorker.ready).active?.state === 'activated');
   await context.setOffline(true);
-  await page.goto(`${server.origin}/?n=16`);
+  await page.goto(`${server.origin}/?n=16&method=fgq`);
   expect(await page.inputValue('#group-size')).toBe('16');
   await quantized();
   await classified();
@@ -265,11 +409,13 @@ describe.each([
   [390, 'light'],
   [390, 'dark'],
 ] as const)('at a width of %i, %s', (width, colorScheme) => {
-  beforeEach(async () => void (await open('', { viewport: { width, height: 850 }, colorScheme })));
+  beforeEach(async () => void (await open(quick, { viewport: { width, height: 850 }, colorScheme })));
 
   test('fits, can be read by everyone, and is photographed', async () => {
     await quantized();
     await classified();
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
     await page.evaluate(axe);
     const { violations } = (await page.evaluate('axe.run()')) as {

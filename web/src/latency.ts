@@ -1,20 +1,36 @@
-// The live chart of what each image took, float against ternary.
+// The live chart of what each image took, a line for each network.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
 import { element } from './ui.js';
 
-const height = 200;
+const height = 220;
+
+export interface Line {
+  name: string;
+  /** A custom property of the page's style. */
+  colour: string;
+}
 
 export class LatencyChart {
-  readonly #times: [number[], number[], number[]] = [[], [], []];
+  #lines: Line[] = [];
+  /** Numbers of the images, then a list of milliseconds a line. */
+  #columns: number[][] = [[]];
   #plot: uPlot | undefined;
   #due = false;
 
-  add(float: number, ternary: number): void {
-    this.#times[0].push(this.#times[0].length + 1);
-    this.#times[1].push(float);
-    this.#times[2].push(ternary);
+  /** Forgets what was drawn. */
+  start(lines: Line[]): void {
+    this.#lines = lines;
+    this.#columns = [[], ...lines.map((): number[] => [])];
+    this.#plot?.destroy();
+    this.#plot = undefined;
+  }
+
+  add(milliseconds: number[]): void {
+    const [images, ...columns] = this.#columns;
+    images!.push(images!.length + 1);
+    for (const [i, column] of columns.entries()) column.push(milliseconds[i]!);
     // At most once a frame, however fast the images come.
     if (this.#due) return;
     this.#due = true;
@@ -24,18 +40,13 @@ export class LatencyChart {
     });
   }
 
-  clear(): void {
-    for (const list of this.#times) list.length = 0;
-    this.#plot?.destroy();
-    this.#plot = undefined;
-  }
-
   /** Draws what there is; anew after the width or the colours have changed. */
   draw(anew = false): void {
     const box = element('latency');
-    if (this.#times[0].length === 0 || box.clientWidth === 0) return;
+    if (this.#columns[0]!.length === 0 || box.clientWidth === 0) return;
+    const data = this.#columns as uPlot.AlignedData;
     if (this.#plot && !anew) {
-      this.#plot.setData(this.#times);
+      this.#plot.setData(data);
       return;
     }
     this.#plot?.destroy();
@@ -54,15 +65,19 @@ export class LatencyChart {
         legend: { live: false },
         axes: [
           { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] },
-          { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => `${tick} ms`) },
+          { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${tick} ms`) },
         ],
         series: [
           { label: 'image' },
-          { label: 'float', stroke: colour('--float'), width: 2 },
-          { label: 'ternary', stroke: colour('--green'), width: 2 },
+          ...this.#lines.map((line) => ({
+            label: line.name,
+            stroke: colour(line.colour),
+            width: 2,
+            points: { show: false },
+          })),
         ],
       },
-      this.#times,
+      data,
       box,
     );
   }

@@ -1,28 +1,25 @@
 // The demo page: choose a model, quantize it in a worker, compare float and ternary on images.
-import { loadModel } from 'trefoil';
+import { loadModel, type Model } from 'trefoil';
 import { exportOnnx, loadFloatModel, quantize } from 'trefoil/quantize';
 
 import { signs, type LabelledImage } from './bundled.js';
 import { startCamera, stopCamera } from './camera.js';
+import { ofModel, type Contender } from './contenders.js';
 import { workOffline } from './offline.js';
+import { startOnnxruntime } from './onnxruntime.js';
 import { showReport } from './report.js';
-import { compare, latency, type Contender } from './results.js';
+import { compare, latency } from './results.js';
 import { recipe, startSettings } from './settings.js';
+import {
+  readSource,
+  showSourceFields,
+  takeAddress,
+  takeFile,
+  usesBundled,
+  type OnnxSource,
+  type TrefoilSource,
+} from './source.js';
 import { element, filesOf, formatBytes, onDrop, show, showError } from './ui.js';
-
-interface Source {
-  bytes: Uint8Array;
-  calibration: (string | File)[];
-  labels: string[] | undefined;
-  preprocess: { resize?: number; crop?: number; mean: number[]; std: number[] };
-}
-
-const normalizations: Record<string, { mean: number[]; std: number[] }> = {
-  imagenet: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-  unit: { mean: [0, 0, 0], std: [1, 1, 1] },
-  signed: { mean: [128 / 255, 128 / 255, 128 / 255], std: [128 / 255, 128 / 255, 128 / 255] },
-  bytes: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] },
-};
 
 const phaseNames: Record<string, string> = {
   import: 'Reading the network',
@@ -32,61 +29,26 @@ const phaseNames: Record<string, string> = {
   write: 'Writing the file',
 };
 
-let ownModel: File | undefined;
+/** What the page has open. */
+interface Opened {
+  model: Model;
+  contenders: Contender[];
+  /** The float network's file, where the page has it. */
+  onnx: Uint8Array | undefined;
+}
+
+let opened: Opened | undefined;
 let running: AbortController | undefined;
-let float: Contender | undefined;
-let ternary: Contender | undefined;
-let downloadUrl: string | undefined;
 let classifying: AbortController | undefined;
+let classified: LabelledImage[] = [];
+let downloadUrl: string | undefined;
 let shownUrls: string[] = [];
-
-function usesBundled(): boolean {
-  return (
-    element<HTMLInputElement>('model-card').querySelector<HTMLInputElement>('input[name=source]:checked')!
-      .value === 'bundled'
-  );
-}
-
-async function fetchNetwork(address: string): Promise<Uint8Array> {
-  const response = await fetch(address).catch(() => undefined);
-  if (!response) {
-    throw new Error(`${address} can't be fetched: the server must be there, and allow other pages (CORS).`);
-  }
-  if (!response.ok) throw new Error(`${address}: the server answered ${response.status}.`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-async function readSource(): Promise<Source> {
-  if (usesBundled()) {
-    const response = await fetch(signs.onnxUrl);
-    if (!response.ok) throw new Error(`the bundled model could not be fetched (HTTP ${response.status})`);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    return { bytes, calibration: signs.calibration, labels: signs.labels, preprocess: signs.preprocess };
-  }
-  const address = element<HTMLInputElement>('onnx-url').value.trim();
-  if (!ownModel && !address) throw new Error('Choose or drop an .onnx file, or give its address, first.');
-  const calibration = filesOf('calibration-files');
-  if (calibration.length === 0) {
-    throw new Error('Choose calibration images first: 32 or more pictures of the kind the network is for.');
-  }
-  const [labelsFile] = filesOf('labels-file');
-  const labels = labelsFile && (await labelsFile.text()).trim().split(/\r?\n/);
-  const resize = Number(element<HTMLInputElement>('resize').value);
-  const values = normalizations[element<HTMLSelectElement>('normalization').value]!;
-  return {
-    bytes: ownModel ? new Uint8Array(await ownModel.arrayBuffer()) : await fetchNetwork(address),
-    calibration,
-    labels,
-    preprocess: resize > 0 ? { resize, ...values } : { ...values },
-  };
-}
 
 function forgetModels(): void {
   classifying?.abort();
   stopCamera();
-  float?.model.dispose();
-  ternary?.model.dispose();
-  float = ternary = undefined;
+  for (const contender of opened?.contenders ?? []) contender.dispose();
+  opened = undefined;
   for (const id of [
     'report-card',
     'images-card',
@@ -95,6 +57,7 @@ function forgetModels(): void {
     'outcome',
     'quantize-error',
     'classify-error',
+    'onnxruntime-error',
   ]) {
     show(id, false);
   }
@@ -119,19 +82,22 @@ async function downloadOnnx(): Promise<void> {
   }
 }
 
-function offerDownload(bytes: Uint8Array): void {
+function offerDownload(bytes: Uint8Array, name: string): void {
   if (downloadUrl) URL.revokeObjectURL(downloadUrl);
   downloadUrl = URL.createObjectURL(new Blob([new Uint8Array(bytes)], { type: 'application/octet-stream' }));
   const link = element<HTMLAnchorElement>('download');
   link.href = downloadUrl;
-  const name = usesBundled() ? 'signs' : (ownModel?.name.replace(/\.onnx$/i, '') ?? 'model');
   link.download = `${name}.trefoil`;
   show('download', true);
   show('download-onnx', true);
 }
 
-async function quantizeSource(signal: AbortSignal): Promise<void> {
-  const source = await readSource();
+/** One thread, so that the times can be compared. */
+function open(bytes: Uint8Array, signal: AbortSignal): Promise<Model> {
+  return loadModel(bytes, { threads: 1, signal });
+}
+
+async function quantizeSource(source: OnnxSource, signal: AbortSignal): Promise<void> {
   const labels = source.labels ? { labels: source.labels } : {};
   const started = performance.now();
   const { model: bytes, report } = await quantize(source.bytes, {
@@ -146,15 +112,25 @@ async function quantizeSource(signal: AbortSignal): Promise<void> {
     },
   });
   const seconds = (performance.now() - started) / 1000;
-  ternary = { name: 'ternary', model: await loadModel(bytes, { signal }), bytes: bytes.byteLength };
-  const floatModel = await loadFloatModel(source.bytes, { preprocess: source.preprocess, ...labels, signal });
-  float = { name: 'float', model: floatModel, bytes: source.bytes.byteLength };
+  const model = await open(bytes, signal);
+  const ternary = ofModel('ternary', model, bytes.byteLength);
+  opened = { model, contenders: [ternary], onnx: source.bytes };
+  const float = await loadFloatModel(source.bytes, { preprocess: source.preprocess, ...labels, signal });
+  opened.contenders = [ofModel('float', float, source.bytes.byteLength), ternary];
   element('phase').textContent = `Done in ${seconds.toFixed(1)} seconds.`;
   element<HTMLProgressElement>('progress').value = 1;
   showReport(report);
-  offerDownload(bytes);
-  show('images-card', true);
-  show('classify', usesBundled());
+  offerDownload(bytes, source.name);
+}
+
+async function openTrefoil({ bytes }: TrefoilSource, signal: AbortSignal): Promise<void> {
+  const model = await open(bytes, signal);
+  opened = { model, contenders: [ofModel('ternary', model, bytes.byteLength)], onnx: undefined };
+  const { name, layers, classes, inputShape } = model.info;
+  element('phase').textContent =
+    `${name || 'This network'}: ${layers.length} layers, ${classes} classes, ${inputShape[2]} × ${inputShape[1]} pixels, ` +
+    `${formatBytes(bytes.byteLength)}.`;
+  element<HTMLProgressElement>('progress').value = 1;
 }
 
 async function runQuantize(): Promise<void> {
@@ -162,17 +138,22 @@ async function runQuantize(): Promise<void> {
   running = new AbortController();
   const { signal } = running;
   const button = element<HTMLButtonElement>('quantize');
+  const bundled = usesBundled();
   button.disabled = true;
   show('cancel', true);
   show('progress-row', true);
   element('phase').textContent = 'Reading the network';
   element<HTMLProgressElement>('progress').value = 0;
   try {
-    await quantizeSource(signal);
-    if (usesBundled()) void runClassify(signs.test);
+    const source = await readSource();
+    await (source.kind === 'onnx' ? quantizeSource(source, signal) : openTrefoil(source, signal));
+    show('images-card', true);
+    show('classify', bundled);
+    offerOnnxruntime();
+    if (bundled) void runClassify(signs.test);
   } catch (error) {
+    forgetModels();
     if (signal.aborted) {
-      forgetModels();
       element('phase').textContent = 'Cancelled.';
       element<HTMLProgressElement>('progress').value = 0;
     } else {
@@ -192,13 +173,52 @@ async function runClassify(images: LabelledImage[]): Promise<void> {
   const { signal } = classifying;
   show('classify-error', false);
   stopCamera();
+  classified = images;
   try {
-    if (!float || !ternary) throw new Error('Quantize a model first.');
-    await compare(images, float, ternary, signal);
+    if (!opened) throw new Error('Quantize a model first.');
+    await compare(images, opened.contenders, signal);
   } catch (error) {
     if (signal.aborted) return;
     show('outcome', false);
     showError('classify-error', error);
+  }
+}
+
+function offerOnnxruntime(): void {
+  const button = element<HTMLButtonElement>('onnxruntime');
+  button.disabled = false;
+  show('onnxruntime-offer', true);
+}
+
+/** Fetches onnxruntime-web, opens the float network in it, and classifies the last images again, with it. */
+async function runOnnxruntime(): Promise<void> {
+  const asked = opened;
+  if (!asked) return;
+  const button = element<HTMLButtonElement>('onnxruntime');
+  show('onnxruntime-error', false);
+  try {
+    if (!asked.onnx) {
+      throw new Error(
+        'onnxruntime-web runs the float network, and a .trefoil has only the ternary one. ' +
+          'Choose the .onnx that it was made from in step 1.',
+      );
+    }
+    button.disabled = true;
+    button.textContent = 'Fetching onnxruntime-web …';
+    const contender = await startOnnxruntime(asked.onnx, asked.model);
+    if (opened !== asked) {
+      contender.dispose();
+      return;
+    }
+    asked.contenders = [...asked.contenders, contender];
+    show('onnxruntime-offer', false);
+    await runClassify(classified);
+  } catch (error) {
+    if (opened !== asked) return;
+    button.disabled = false;
+    showError('onnxruntime-error', error);
+  } finally {
+    button.textContent = 'Compare with onnxruntime-web';
   }
 }
 
@@ -213,7 +233,7 @@ function classifyFiles(files: File[]): void {
 async function runCamera(): Promise<void> {
   classifying?.abort();
   show('classify-error', false);
-  const model = ternary?.model;
+  const model = opened?.model;
   if (!model) return;
   try {
     await startCamera((video) => model.classify(video, { topK: 1 }));
@@ -223,41 +243,40 @@ async function runCamera(): Promise<void> {
   }
 }
 
-function takeOnnx(file: File | undefined): void {
-  if (!file) return;
-  ownModel = file;
-  element('onnx-name').textContent = file.name;
-  element('onnx-note').textContent = formatBytes(file.size);
-  document.querySelector<HTMLInputElement>('input[name=source][value=file]')!.checked = true;
-  sourceChanged();
+function sourceChanged(): void {
+  showSourceFields();
+  show('progress-row', false);
+  forgetModels();
 }
 
-function sourceChanged(): void {
-  show('own-options', !usesBundled());
-  forgetModels();
+function chooseFile(file: File | undefined): void {
+  if (!file) return;
+  takeFile(file);
+  sourceChanged();
 }
 
 element('bundled-note').textContent =
   `${signs.labels.length} classes, 64 × 64 pixels, bundled with this page`;
 for (const radio of document.querySelectorAll('input[name=source]'))
   radio.addEventListener('change', sourceChanged);
-element('onnx-file').addEventListener('change', () => takeOnnx(filesOf('onnx-file')[0]));
-onDrop(element('onnx-drop'), (files) => takeOnnx(files[0]));
+element('model-file').addEventListener('change', () => chooseFile(filesOf('model-file')[0]));
+onDrop(element('model-drop'), (files) => chooseFile(files[0]));
+element('model-url').addEventListener('input', () => {
+  takeAddress();
+  showSourceFields();
+});
 element('quantize').addEventListener('click', () => void runQuantize());
 element('cancel').addEventListener('click', () => running?.abort());
 element('classify').addEventListener('click', () => void runClassify(signs.test));
 element('image-files').addEventListener('change', () => classifyFiles(filesOf('image-files')));
 onDrop(element('image-drop'), classifyFiles);
-element('onnx-url').addEventListener('input', () => {
-  ownModel = undefined;
-  element('onnx-name').textContent = 'Your own .onnx';
-});
 element('download-onnx').addEventListener('click', () => void downloadOnnx());
+element('onnxruntime').addEventListener('click', () => void runOnnxruntime());
 element('camera-start').addEventListener('click', () => void runCamera());
 element('camera-stop').addEventListener('click', stopCamera);
 document.addEventListener('paste', (event) => {
   const files = [...(event.clipboardData?.files ?? [])].filter(({ type }) => type.startsWith('image/'));
-  if (ternary && files.length > 0) classifyFiles(files);
+  if (opened && files.length > 0) classifyFiles(files);
 });
 let resizing: ReturnType<typeof setTimeout> | undefined;
 addEventListener('resize', () => {
@@ -266,4 +285,5 @@ addEventListener('resize', () => {
 });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => latency.draw(true));
 startSettings();
+showSourceFields();
 void workOffline();

@@ -1,27 +1,19 @@
-// Runs both networks over a list of images and draws what they say.
+// Runs the networks over a list of images and draws what they say.
 import type { LabelledImage } from './bundled.js';
+import type { Answer, Contender } from './contenders.js';
 import { LatencyChart } from './latency.js';
 import { element, formatBytes, formatMilliseconds, median, show } from './ui.js';
 
-export interface Classifier {
-  classify(
-    image: ImageData | HTMLVideoElement,
-    options?: { topK?: number },
-  ): Promise<{ label: string; score: number; index: number }[]>;
-  dispose(): void;
-}
+const colours = { float: '--float', ternary: '--green', onnxruntime: '--blue' } as const;
 
-export interface Contender {
-  name: string;
-  model: Classifier;
-  bytes: number;
-}
+const startCalls = 3;
 
-interface Answer {
-  label: string;
-  index: number;
-  score: number;
-  milliseconds: number;
+interface Score {
+  contender: Contender;
+  correct: number;
+  /** Answers that are the ternary network's. */
+  agreeing: number;
+  times: number[];
 }
 
 async function decode(url: string): Promise<ImageData> {
@@ -39,17 +31,11 @@ async function decode(url: string): Promise<ImageData> {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-async function ask(model: Classifier, image: ImageData): Promise<Answer> {
-  const start = performance.now();
-  const [best] = await model.classify(image, { topK: 1 });
-  return { ...best!, milliseconds: performance.now() - start };
-}
-
-function answerHtml(name: string, answer: Answer, truth?: string): HTMLElement {
+function answerHtml({ id }: Contender, answer: Answer, truth?: string): HTMLElement {
   const div = document.createElement('div');
   div.className = truth !== undefined && truth !== answer.label ? 'answer wrong' : 'answer';
   const who = document.createElement('small');
-  who.textContent = name;
+  who.textContent = id === 'onnxruntime' ? 'onnxrt' : id;
   const label = document.createElement('b');
   label.textContent = answer.label;
   label.title = answer.label;
@@ -59,84 +45,109 @@ function answerHtml(name: string, answer: Answer, truth?: string): HTMLElement {
   return div;
 }
 
-function fillRow(
-  id: string,
-  contender: Contender,
-  correct: number | undefined,
+function resultHtml(url: string, truth: string | undefined, number: number): HTMLElement {
+  const card = document.createElement('article');
+  card.className = 'result';
+  const picture = document.createElement('img');
+  picture.src = url;
+  picture.alt = truth ?? `image ${number}`;
+  const title = document.createElement('div');
+  title.className = 'truth';
+  title.textContent = truth ?? `Image ${number}`;
+  card.append(picture, title);
+  return card;
+}
+
+function totalsRow(
+  { contender, correct, agreeing, times }: Score,
   count: number,
-  times: number[],
-): void {
-  const top1 = correct === undefined ? '' : `${((100 * correct) / count).toFixed(1)}%`;
-  const cells = [contender.name, formatBytes(contender.bytes), top1, formatMilliseconds(median(times))];
-  const row = element(id);
-  row.replaceChildren(
-    ...cells.map((text, i) => {
-      const cell = document.createElement(i === 0 ? 'th' : 'td');
-      if (i === 0) cell.setAttribute('scope', 'row');
-      if (i === 2) cell.hidden = correct === undefined;
-      cell.textContent = text;
-      return cell;
-    }),
-  );
+  columns: string[],
+): HTMLElement {
+  const cells: Record<string, string> = {
+    name: contender.name,
+    bytes: formatBytes(contender.bytes),
+    top1: `${((100 * correct) / count).toFixed(1)}%`,
+    agreement: contender.id === 'ternary' ? '' : `${agreeing} of ${count}`,
+    time: formatMilliseconds(median(times)),
+  };
+  const row = document.createElement('tr');
+  row.id = `${contender.id}-row`;
+  for (const column of columns) {
+    const cell = document.createElement(column === 'name' ? 'th' : 'td');
+    if (column === 'name') cell.setAttribute('scope', 'row');
+    cell.textContent = cells[column]!;
+    row.append(cell);
+  }
+  return row;
+}
+
+function showTotals(scores: Score[], count: number, labelled: boolean): void {
+  show('top1-head', labelled);
+  show('agreement-head', scores.length > 1);
+  const columns = ['name', 'bytes', labelled && 'top1', scores.length > 1 && 'agreement', 'time'];
+  const shown = columns.filter((column) => column !== false);
+  element('totals-body').replaceChildren(...scores.map((score) => totalsRow(score, count, shown)));
+  show('totals', true);
+}
+
+function summary(scores: Score[], count: number): string {
+  const find = (id: Contender['id']) => scores.find(({ contender }) => contender.id === id);
+  const [float, ternary, onnxruntime] = [find('float'), find('ternary')!, find('onnxruntime')];
+  if (!float) return `${count} ${count === 1 ? 'image' : 'images'} classified.`;
+  const parts = [
+    `Float and ternary agree on ${float.agreeing} of ${count} images; ` +
+      `the ternary file is ${(float.contender.bytes / ternary.contender.bytes).toFixed(1)} times smaller.`,
+  ];
+  if (onnxruntime) {
+    const ratio = median(onnxruntime.times) / median(ternary.times);
+    parts.push(
+      `The float network in onnxruntime-web takes ${ratio.toFixed(1)} times as long as the ternary one on one thread, ` +
+        `and agrees with it on ${onnxruntime.agreeing} of ${count}.`,
+    );
+  }
+  return parts.join(' ');
 }
 
 export const latency = new LatencyChart();
 
-/** Classifies every image with both contenders, drawing results as they come. */
+/** Classifies every image with all contenders, drawing results as they come. One of them is the ternary one. */
 export async function compare(
   images: LabelledImage[],
-  float: Contender,
-  ternary: Contender,
+  contenders: Contender[],
   signal: AbortSignal,
 ): Promise<void> {
   const grid = element('results');
   grid.replaceChildren();
-  latency.clear();
+  latency.start(contenders.map(({ name, id }) => ({ name, colour: colours[id] })));
   show('outcome', true);
-  element('totals').hidden = true;
+  show('totals', false);
   element('agreement').textContent = 'Classifying …';
-  const times: [number[], number[]] = [[], []];
-  let floatCorrect = 0;
-  let ternaryCorrect = 0;
-  let agree = 0;
+  const scores = contenders.map((contender): Score => ({ contender, correct: 0, agreeing: 0, times: [] }));
   const labelled = images.every((image) => image.label !== undefined);
-  // The first call pays for start-up; its time would say nothing about an image.
+  // The first calls pay for start-up and for code that engines compile twice; their times would say nothing about an image.
   const first = await decode(images[0]!.url);
-  await ask(float.model, first);
-  await ask(ternary.model, first);
+  for (let call = 0; call < startCalls; ++call) {
+    for (const contender of contenders) await contender.ask(first);
+    signal.throwIfAborted();
+  }
   for (const [i, { url, label }] of images.entries()) {
     signal.throwIfAborted();
     const image = await decode(url);
-    const floatAnswer = await ask(float.model, image);
-    const ternaryAnswer = await ask(ternary.model, image);
-    times[0].push(floatAnswer.milliseconds);
-    times[1].push(ternaryAnswer.milliseconds);
-    latency.add(floatAnswer.milliseconds, ternaryAnswer.milliseconds);
-    floatCorrect += Number(floatAnswer.label === label);
-    ternaryCorrect += Number(ternaryAnswer.label === label);
-    agree += Number(floatAnswer.index === ternaryAnswer.index);
-
-    const card = document.createElement('article');
-    card.className = 'result';
-    const picture = document.createElement('img');
-    picture.src = url;
-    picture.alt = label ?? `image ${i + 1}`;
-    const truth = document.createElement('div');
-    truth.className = 'truth';
-    truth.textContent = label ?? `Image ${i + 1}`;
-    card.append(
-      picture,
-      truth,
-      answerHtml('float', floatAnswer, label),
-      answerHtml('ternary', ternaryAnswer, label),
-    );
+    const answers: Answer[] = [];
+    for (const contender of contenders) answers.push(await contender.ask(image));
+    signal.throwIfAborted();
+    const ternary = answers[contenders.findIndex(({ id }) => id === 'ternary')]!;
+    const card = resultHtml(url, label, i + 1);
+    for (const [at, score] of scores.entries()) {
+      const answer = answers[at]!;
+      score.times.push(answer.milliseconds);
+      score.correct += Number(answer.label === label);
+      score.agreeing += Number(answer.index === ternary.index);
+      card.append(answerHtml(score.contender, answer, label));
+    }
+    latency.add(answers.map(({ milliseconds }) => milliseconds));
     grid.append(card);
   }
-  fillRow('float-row', float, labelled ? floatCorrect : undefined, images.length, times[0]);
-  fillRow('ternary-row', ternary, labelled ? ternaryCorrect : undefined, images.length, times[1]);
-  element('totals').hidden = false;
-  show('top1-head', labelled);
-  element('agreement').textContent =
-    `Float and ternary agree on ${agree} of ${images.length} images; ` +
-    `the ternary file is ${(float.bytes / ternary.bytes).toFixed(1)} times smaller.`;
+  showTotals(scores, images.length, labelled);
+  element('agreement').textContent = summary(scores, images.length);
 }

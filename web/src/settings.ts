@@ -48,10 +48,16 @@ function describe(settings: RecipeSettings): void {
     n:
       removed === undefined
         ? 'one multiplication a filter and pixel; the least accurate'
-        : `${(100 * removed).toFixed(1)}% fewer multiplications`,
+        : `at least ${(100 * removed).toFixed(1)}% fewer multiplications`,
     planes: planes === 2 ? 'twice the additions and bits, much more accurate' : 'the fewest additions',
-    levels: scaleLevels === 'free' ? '8 bits a scale' : `${Math.log2(scaleLevels)} bits a scale`,
-    bits: activationBits === 8 ? 'the most accurate' : 'less accurate, no faster',
+    levels:
+      scaleLevels === 'free'
+        ? '8 bits a scale'
+        : `${Math.log2(scaleLevels)} bits a scale, ${scaleLevels} multiplications a filter and pixel`,
+    bits:
+      activationBits === 8
+        ? 'the most accurate'
+        : `less accurate${activationBits < 6 ? ', often faster' : ''}`,
     method: {
       fgq: 'the exact best scale of each group',
       'fgq-two-sided': 'twice the scales, a little closer',
@@ -64,26 +70,41 @@ function describe(settings: RecipeSettings): void {
     `About ${bits.toFixed(2)} bits a weight: ternary layers become ${(32 / bits).toFixed(1)} times smaller.`;
 }
 
-/** Choices that exclude each other can't be made together. */
-function disableImpossible({ method, planes, scaleLevels }: RecipeSettings): void {
-  const twoSided = method === 'fgq-two-sided';
+/** Two-sided scales are one plane's, and as many as there are groups. */
+function settleChoices(): void {
+  const twoSided = select('method').value === 'fgq-two-sided';
+  if (twoSided) {
+    select('planes').value = '1';
+    select('levels').value = 'free';
+  }
   select('planes').disabled = twoSided;
   select('levels').disabled = twoSided;
-  const option = [...select('method').options].find(({ value }) => value === 'fgq-two-sided')!;
-  option.disabled = planes === 2 || scaleLevels !== 'free';
 }
 
+const defaultOf = ({ options }: HTMLSelectElement): string =>
+  [...options].find(({ defaultSelected }) => defaultSelected)?.value ?? options[0]!.value;
+
 function changed(): void {
-  const settings = recipe();
-  describe(settings);
-  disableImpossible(settings);
+  settleChoices();
+  describe(recipe());
   const address = new URL(location.href);
   for (const name of names) {
-    const { value, options } = select(name);
-    if (value === options[0]!.value) address.searchParams.delete(name);
-    else address.searchParams.set(name, value);
+    const control = select(name);
+    if (control.value === defaultOf(control)) address.searchParams.delete(name);
+    else address.searchParams.set(name, control.value);
   }
   history.replaceState(null, '', address);
+  element('share-note').textContent = '';
+}
+
+async function share(): Promise<void> {
+  const note = element('share-note');
+  try {
+    await navigator.clipboard.writeText(location.href);
+    note.textContent = 'Copied: the address has these settings.';
+  } catch {
+    note.textContent = `Copy the page's address: it has these settings.`;
+  }
 }
 
 export function startSettings(): void {
@@ -91,14 +112,13 @@ export function startSettings(): void {
   for (const name of names) {
     const control = select(name);
     const value = given.get(name);
-    // An address may have been typed, or be of another version of the page.
-    if (value !== null && [...control.options].some((option) => option.value === value))
-      control.value = value;
+    // A browser may restore what was chosen before; an address may have been typed, or be of another version of the page.
+    control.value =
+      value !== null && [...control.options].some((option) => option.value === value)
+        ? value
+        : defaultOf(control);
     control.addEventListener('change', changed);
   }
-  if (select('method').value === 'fgq-two-sided') {
-    select('planes').value = '1';
-    select('levels').value = 'free';
-  }
+  element('share').addEventListener('click', () => void share());
   changed();
 }

@@ -1,5 +1,7 @@
-// The service worker: keeps every file of this build, and answers from what it keeps. The build fills in the list.
+// The service worker: keeps every file of this build, and answers from what it keeps; some files it keeps only once they
+// have been asked for. The build fills in the lists.
 const files = self.TREFOIL_FILES;
+const onDemand = new Set(self.TREFOIL_ON_DEMAND.map((name) => new URL(name, location.href).href));
 const cacheName = `trefoil-page-${self.TREFOIL_BUILD}`;
 
 self.addEventListener('install', (event) => {
@@ -29,7 +31,13 @@ self.addEventListener('fetch', (event) => {
     const cache = await caches.open(cacheName);
     // Settings in the address are the page's own matter.
     const kept = await cache.match(request, { ignoreSearch: request.mode === 'navigate' });
-    return kept ?? fetch(request);
+    if (kept) return kept;
+    const fetched = await fetch(request);
+    if (fetched.ok && onDemand.has(request.url)) {
+      // Where there is no room for it, it is fetched again next time.
+      await cache.put(request, fetched.clone()).catch(() => undefined);
+    }
+    return fetched;
   };
   event.respondWith(answer());
 });
