@@ -69,6 +69,9 @@ function(trefoil_library folder)
       file(GLOB oracles "${root}/${folder}/*/scalar.cpp")
       list(FILTER oracles EXCLUDE REGEX "/(lookup|lrn)/")
       set_source_files_properties(${oracles} PROPERTIES COMPILE_OPTIONS -Oz)
+      # What unpacks millions of codes is not made small.
+      file(GLOB unpacking "${root}/${folder}/trits.cpp")
+      set_source_files_properties(${unpacking} PROPERTIES COMPILE_OPTIONS -O2)
       # A resize takes microseconds either way.
       file(GLOB resizing "${root}/image/*.cpp")
       set_source_files_properties(${resizing} PROPERTIES COMPILE_OPTIONS -Os)

@@ -406,9 +406,7 @@ Result<void> PackedModel::unpackCodes(std::size_t index, QNode* node) const {
   auto* conv = std::get_if<QConvOp>(&node->op);
   for (std::size_t plane = 0; conv && plane < conv->ternary.planes.size(); ++plane) {
     const PackedCodes& from = codes[index][plane];
-    auto unpacked = unpackTrits(from.bytes, from.count);
-    if (!unpacked) return unpacked.error();
-    conv->ternary.planes[plane].codes = std::move(*unpacked);
+    TREFOIL_RETURN_IF_ERROR(unpackTrits(from.bytes, from.count, &conv->ternary.planes[plane].codes));
   }
   return {};
 }

@@ -30,6 +30,20 @@ Error notCodes(std::span<const std::uint8_t> bytes, int used) {
                                              ", above " + std::to_string(kPowers[used] - 1));
 }
 
+constexpr std::size_t kPiece = 512;  // bytes
+
+// Returns the largest byte. Writes whole words, each one's surplus over by the next one's codes. Not inlined:
+// WebAssembly engines optimize functions that are called often, not long loops.
+[[gnu::noinline]] std::uint8_t unpackPiece(std::span<const std::uint8_t> bytes, std::int8_t* codes) {
+  std::uint8_t largest = 0;
+  for (const std::uint8_t byte : bytes) {
+    largest = std::max(largest, byte);
+    std::memcpy(codes, &kTable[byte], sizeof(Codes));
+    codes += kPerByte;
+  }
+  return largest;
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> packTrits(std::span<const std::int8_t> codes) {
@@ -41,27 +55,26 @@ std::vector<std::uint8_t> packTrits(std::span<const std::int8_t> codes) {
   return bytes;
 }
 
-Result<std::vector<std::int8_t>> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count) {
+Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count,
+                         std::vector<std::int8_t>* codes) {
   if (bytes.size() != packedTritBytes(count)) {
     return makeError(ErrorCode::kBadModel, std::to_string(bytes.size()) + " bytes of ternary codes where " +
                                                std::to_string(packedTritBytes(count)) + " are needed");
   }
-  std::vector<std::int8_t> codes(count);
-  // Whole words first; each one's surplus is written over by the next.
-  const std::size_t whole = count < sizeof(Codes) ? 0 : (count - sizeof(Codes)) / kPerByte + 1;
-  std::uint8_t largest = 0;
-  for (std::size_t b = 0; b < whole; ++b) {
-    largest = std::max(largest, bytes[b]);
-    std::memcpy(&codes[b * kPerByte], &kTable[bytes[b]], sizeof(Codes));
+  *codes = std::vector<std::int8_t>(count);
+  // Where words are too long, one byte's codes are written at a time.
+  const std::size_t words = count < sizeof(Codes) ? 0 : (count - sizeof(Codes)) / kPerByte + 1;
+  for (std::size_t b = 0; b < words; b += kPiece) {
+    const std::span<const std::uint8_t> piece = bytes.subspan(b, std::min(kPiece, words - b));
+    if (unpackPiece(piece, &(*codes)[b * kPerByte]) >= kPowers[kPerByte]) return notCodes(piece, kPerByte);
   }
-  if (largest >= kPowers[kPerByte]) return notCodes(bytes, kPerByte);
-  for (std::size_t b = whole; b < bytes.size(); ++b) {
+  for (std::size_t b = words; b < bytes.size(); ++b) {
     const std::size_t first = b * kPerByte;
     const auto used = static_cast<int>(std::min<std::size_t>(kPerByte, count - first));
     if (bytes[b] >= kPowers[used]) return notCodes(bytes.subspan(b, 1), used);
-    std::copy_n(kTable[bytes[b]].begin(), used, codes.begin() + static_cast<std::ptrdiff_t>(first));
+    std::copy_n(kTable[bytes[b]].begin(), used, codes->begin() + static_cast<std::ptrdiff_t>(first));
   }
-  return codes;
+  return {};
 }
 
 }  // namespace trefoil

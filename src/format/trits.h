@@ -16,8 +16,9 @@ constexpr std::size_t packedTritBytes(std::size_t count) { return count / 5 + (c
 // byte are 0, so that equal codes have equal bytes.
 std::vector<std::uint8_t> packTrits(std::span<const std::int8_t> codes);
 
-// The reverse; `bytes` must be packedTritBytes(count) long. Safe for untrusted input. Errors: kBadModel where
-// a byte is not one that packTrits() makes.
-Result<std::vector<std::int8_t>> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count);
+// The reverse, in place of what `codes` holds; `bytes` must be packedTritBytes(count) long. Safe for
+// untrusted input. Errors: kBadModel where a byte is not one that packTrits() makes.
+Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count,
+                         std::vector<std::int8_t>* codes);
 
 }  // namespace trefoil

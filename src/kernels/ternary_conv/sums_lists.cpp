@@ -6,6 +6,7 @@
 
 #include "kernels/ternary_conv/kernels.h"
 #include "kernels/ternary_conv/sums_runs.h"
+#include "kernels/ternary_conv/sums_stretches.h"
 #include "kernels/ternary_conv/sums_table.h"
 
 namespace trefoil {
@@ -29,9 +30,6 @@ const std::array<CodePattern, 81>& patternsOf(const SumKind& kind) {
 std::uint32_t scalePair(int first, int second) {
   return static_cast<std::uint16_t>(first) | std::uint32_t{static_cast<std::uint16_t>(second)} << 16;
 }
-
-// The two low bits of four codes' bytes, side by side.
-constexpr std::uint32_t codeBits(std::uint32_t codes) { return (codes & 0x03030303) * 0x01041040 >> 24; }
 
 // A layout's group of channels, without the divisions that find it.
 struct Group {
@@ -57,6 +55,8 @@ class Packer {
         groups_(groups),
         look_ups_(room.data()),
         sorted_(room.data() + room.size() / 2),
+        in_stretches_(StretchPacker::fits(weights, kind)),
+        stretches_(task, weights, layout),
         runs_(static_cast<std::uint32_t>(layout.zeroEntry()), layout.tile_width) {
     for (int i = 0; i < layout.groups; ++i) {
       const int channel = layout.firstChannel(i), size = weights.group_size;
@@ -70,7 +70,7 @@ class Packer {
       for (int i = 0, rest = index; i < layout.depth; ++i, rest /= 3) {
         word |= static_cast<std::uint32_t>((rest % 3 - 1) & 0xff) << 8 * i;
       }
-      patterns_by_bits_[codeBits(word)] = patterns_[static_cast<std::size_t>(index)];
+      patterns_by_bits_[sum_table::codeBits(word)] = patterns_[static_cast<std::size_t>(index)];
     }
   }
 
@@ -89,6 +89,7 @@ class Packer {
   std::span<const LookUp> gatherScales(std::size_t count);
   std::size_t segmentEnd(std::span<const LookUp> look_ups, std::size_t begin) const;
   bool packList(SumMode mode, int first_filter, int filters, int block, int kernel_row);
+  bool packStretches(int first_filter, int filters, int block, int kernel_row);
   void writeSingles(std::span<const LookUp> look_ups);
   void addItems16(std::span<const LookUp> look_ups, std::uint32_t filter);
   bool addItems8(std::span<const LookUp> look_ups, std::uint32_t filter);
@@ -106,7 +107,7 @@ class Packer {
   const bool bytes_;
   const SumLayout& layout_;
   const std::array<CodePattern, 81>& patterns_;
-  std::array<CodePattern, 256> patterns_by_bits_{};  // see codeBits()
+  std::array<CodePattern, 256> patterns_by_bits_{};  // see sum_table::codeBits()
   int channels_;
   int scales_per_filter_;
   int scales_per_tap_;  // 0 of a whole filter
@@ -116,9 +117,12 @@ class Packer {
   std::uint32_t scale_turn_[256] = {};   // when gatherScales() last saw a scale
   std::uint32_t scale_begin_[256] = {};  // where it puts the scale's look-ups
   std::uint32_t turn_ = 0;
+  const bool in_stretches_;
+  StretchPacker stretches_;
   RunWriter runs_;
   GrowingArray<Chunk> chunks_;
   GrowingArray<std::uint32_t> chunk_offsets_, by_codes_;
+  std::size_t likely_words_ = 0;
   GrowingArray<std::uint32_t> words_;
 };
 
@@ -174,7 +178,7 @@ inline void Packer::addWord(const std::int8_t* codes, std::uint32_t mask, std::u
                             std::uint32_t table_offset, std::size_t& count) {
   std::uint32_t word;
   std::memcpy(&word, codes, sizeof(word));
-  const CodePattern& pattern = patterns_by_bits_[codeBits(word & mask)];
+  const CodePattern& pattern = patterns_by_bits_[sum_table::codeBits(word & mask)];
   if (pattern.sign == 0 || scale == 0) return;
   look_ups_[count++] = {table_offset + pattern.entry * static_cast<std::uint32_t>(layout_.entryBytes()),
                         scale, pattern.sign, pattern.positive, pattern.negative};
@@ -334,21 +338,42 @@ bool Packer::addItems8(std::span<const LookUp> look_ups, std::uint32_t filter) {
 }
 
 // The inner loops need about 4 operations for a single, 2 for an entry of a segment and 8 more for a segment.
-// A few filters of the first list show how long segments are.
+// Some filters of the first list show how long segments are, and how many words there will be.
 SumMode Packer::chooseMode() {
-  if (bytes_) return SumMode::kRuns;
+  constexpr int kSamples = 32;
+  const int filters = task_.filtersPerGroup(), step = (filters + kSamples - 1) / kSamples;
   std::size_t look_ups = 0, segments = 0;
-  for (int filter = 0; filter < std::min(16, task_.filtersPerGroup()); ++filter) {
+  for (int filter = 0; filter < filters; filter += step) {
     const std::span<const LookUp> gathered = gatherScales(collect(filter, 0, 0));
     look_ups += gathered.size();
     for (std::size_t at = 0; at < gathered.size(); at = segmentEnd(gathered, at)) ++segments;
   }
-  return segments * 8 > look_ups * 2 ? SumMode::kSingles : SumMode::kRuns;
+  const bool singles = !bytes_ && segments * 8 > look_ups * 2;
+  const std::size_t sampled = static_cast<std::size_t>((filters + step - 1) / step) *
+                              std::min(layout_.groups, layout_.groups_per_block) * task_.window.kernel_w;
+  const std::size_t all = static_cast<std::size_t>(task_.out.channels) * task_.taps() * layout_.groups;
+  // Runs need a word for a segment's head, and about as many for what fills it up.
+  const double words = singles ? 1.5 * static_cast<double>(look_ups)
+                               : static_cast<double>(look_ups) + 1.5 * static_cast<double>(segments);
+  likely_words_ =
+      static_cast<std::size_t>(words * 1.02 * static_cast<double>(all) / static_cast<double>(sampled));
+  return singles ? SumMode::kSingles : SumMode::kRuns;
+}
+
+bool Packer::packStretches(int first_filter, int filters, int block, int kernel_row) {
+  if (!stretches_.begin(block, kernel_row, filters, runs_)) return false;
+  for (int i = 0; i < filters; ++i) {
+    if (!stretches_.add(first_filter + i, static_cast<std::uint32_t>(i), runs_)) return false;
+  }
+  return runs_.write(words_);
 }
 
 // Appends the list of `filters` filters from first_filter on.
 bool Packer::packList(SumMode mode, int first_filter, int filters, int block, int kernel_row) {
   runs_.clear();
+  if (mode == SumMode::kRuns && in_stretches_) {
+    return packStretches(first_filter, filters, block, kernel_row);
+  }
   for (int i = 0; i < filters; ++i) {
     const int filter = first_filter + i;
     const std::size_t count = collect(filter, block, kernel_row);
@@ -376,9 +401,7 @@ bool Packer::packList(SumMode mode, int first_filter, int filters, int block, in
 
 AlignedBuffer Packer::pack(SumMode mode) {
   const std::size_t lists = sumListIndex(layout_, task_, task_.groups, 0, 0, 0);
-  const std::size_t look_ups = task_.out.channels * static_cast<std::size_t>(task_.taps()) * layout_.groups;
-  const std::size_t likely = mode == SumMode::kSingles ? look_ups * 3 / 2 : look_ups;
-  if (!words_.reserve(lists + likely * weights_.planes.size() + task_.out.channels)) return {};
+  if (!words_.reserve(lists + likely_words_)) return {};
   for (std::size_t i = 0; i < lists; ++i) words_.put(0);
   words_[0] = static_cast<std::uint32_t>(mode);
   for (int group = 0; group < task_.groups; ++group) {

@@ -7,13 +7,6 @@
 
 namespace trefoil {
 
-// Two sums of table entries for a filter.
-struct SumItem {
-  std::uint32_t head;
-  std::uint32_t begin;          // of the first sum's offsets, then the second's, in RunWriter::offsets
-  std::uint16_t first, second;  // their numbers
-};
-
 // Collects the items of a list and writes them as runs.
 class RunWriter {
  public:
@@ -27,31 +20,53 @@ class RunWriter {
   bool reserve(std::size_t items, std::size_t offsets) {
     return items_.reserve(items) && offsets_.reserve(offsets);
   }
-  // Returns where the item's offsets go.
+  // An item of two sums of table entries for a filter. Returns where its offsets go.
   std::uint32_t* put(std::uint32_t head, std::size_t first, std::size_t second) {
-    items_.put({head, static_cast<std::uint32_t>(offsets_.count()), static_cast<std::uint16_t>(first),
+    std::uint32_t* const to = offsets_.extend(first + second);
+    put(head, to, first, to + first, second);
+    return to;
+  }
+
+  // Room for `count` offsets, to be filled in by the caller.
+  std::uint32_t* extend(std::size_t count) { return offsets_.extend(count); }
+  // An item whose offsets lie in such room.
+  void put(std::uint32_t head, const std::uint32_t* firsts, std::size_t first, const std::uint32_t* seconds,
+           std::size_t second) {
+    items_.put({head, static_cast<std::uint32_t>(firsts - offsets_.data()),
+                static_cast<std::uint32_t>(seconds - offsets_.data()), static_cast<std::uint16_t>(first),
                 static_cast<std::uint16_t>(second)});
-    return offsets_.extend(first + second);
   }
 
   // Appends the runs to `words`; false where memory is out.
   bool write(GrowingArray<std::uint32_t>& words);
 
  private:
-  // Items whose numbers of entries are the same.
-  struct Run {
-    std::uint32_t first, second, items;
+  struct Item {
+    std::uint32_t head;
+    std::uint32_t firsts, seconds;  // where their offsets begin in offsets_
+    std::uint16_t first, second;    // their numbers
+  };
+  // Numbers of entries that are the same up to a unit make a class; its items are a run.
+  struct Classes {
+    std::uint32_t unit, seconds;  // classes of second numbers
+    std::uint32_t of(std::uint32_t first, std::uint32_t second) const {
+      return (first + unit - 1) / unit * seconds + (second + unit - 1) / unit;
+    }
   };
 
-  bool sort(std::uint32_t unit);
+  Classes classesOf(std::uint32_t unit) const;
+  bool count(const Classes& classes);
   bool chooseUnit(std::uint32_t& unit);
-  std::uint32_t cost(std::uint32_t unit);
+  bool cost(std::uint32_t unit, std::uint32_t& cost);
 
   std::uint32_t zero_entry_;
   int tile_;
-  GrowingArray<SumItem> items_, sorted_;
-  GrowingArray<std::uint32_t> offsets_, counts_, keys_;
-  GrowingArray<Run> runs_;
+  std::uint32_t most_first_ = 0, most_second_ = 0;
+  GrowingArray<Item> items_;
+  GrowingArray<std::uint32_t> offsets_;
+  GrowingArray<std::uint32_t> counts_;  // items of a class
+  GrowingArray<std::uint32_t> places_;  // of a class's next item in the list
+  GrowingArray<std::uint8_t> seen_;
 };
 
 }  // namespace trefoil

@@ -50,6 +50,9 @@ constexpr SignedSum entryOf(const std::int8_t (&codes)[4], int depth, bool bytes
   return {4 + (depth == 4 ? 4 : 1) + (y.index * 4 + x.index) * 2 + (x.sign == y.sign ? 0 : 1), x.sign};
 }
 
+// The two low bits of four codes' bytes, side by side.
+constexpr std::uint32_t codeBits(std::uint32_t codes) { return (codes & 0x03030303) * 0x01041040 >> 24; }
+
 constexpr std::array<CodePattern, 81> makePatterns(int depth, bool bytes) {
   std::array<CodePattern, 81> patterns{};
   for (int index = 0; index < (depth == 4 ? 81 : 27); ++index) {
