@@ -85,7 +85,6 @@ Result<void> makeSession(const val& file, const val& variants, const val& kernel
   const int in_use = hasSecondPlanes(model->model) ? 2 : 1;
   auto created = Session::create(std::move(model).value(), options);
   if (!created) return created.error();
-  tuner.reset();
   session = std::move(created).value();
   planes_in_use = in_use;
   return {};
@@ -111,19 +110,17 @@ val planes(const val& pixels, int width, int height, int channels) {
   return input ? success(copyOut(std::span(*input))) : failure(input.error());
 }
 
-// { integers, logits, indices, scores }: all outputs, and the best `top_k` classes.
-val outputsOf(std::span<const std::uint8_t> input, int top_k) {
-  const auto integers = session->run(input);
-  if (!integers) return failure(integers.error());
-
-  const std::vector<float> logits = session->logits(*integers);
-  const std::vector<Prediction> best = session->topK(*integers, top_k);
+// { integers, logits, indices, scores }: all outputs of the last run, and the best `top_k` classes.
+val outputsOut(int top_k) {
+  const auto integers = session->integers();
+  const std::vector<float> logits = session->logits(integers);
+  const std::vector<Prediction> best = session->topK(integers, top_k);
   auto fields = val::object();
-  fields.set("integers", copyOut(*integers));
+  fields.set("integers", copyOut(integers));
   fields.set("logits", copyOut(std::span<const float>(logits)));
   fields.set("indices", arrayOf(best, [](const Prediction& prediction) { return prediction.index; }));
   fields.set("scores", arrayOf(best, [](const Prediction& prediction) { return prediction.score; }));
-  return success(fields);
+  return fields;
 }
 
 // [{ name, values }]: every layer's result as real numbers.
@@ -138,16 +135,31 @@ val layerValues(const val& pixels, int width, int height, int channels) {
   return integers ? success(list) : failure(integers.error());
 }
 
-val run(const val& pixels, int width, int height, int channels, int top_k) {
-  if (!session) return failure(noModel());
-  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
-  return input ? outputsOf(*input, top_k) : failure(input.error());
+val begun(std::span<const std::uint8_t> input) {
+  const auto done = session->begin(input);
+  return done ? success(val::undefined()) : failure(done.error());
 }
 
-val runPlanes(const val& planes, int top_k) {
+// Begins a run of a picture.
+val begin(const val& pixels, int width, int height, int channels) {
+  if (!session) return failure(noModel());
+  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
+  return input ? begun(*input) : failure(input.error());
+}
+
+val beginPlanes(const val& planes) {
   if (!session) return failure(noModel());
   const auto input = copyIn(planes);
-  return input ? outputsOf(input->span(), top_k) : failure(input.error());
+  return input ? begun(input->span()) : failure(input.error());
+}
+
+// Goes on with the run for so many milliseconds, and a layer at least. Undefined while there
+// is more to do, in the end what outputsOut() says.
+val advance(double milliseconds, int top_k) {
+  if (!session) return failure(noModel());
+  const auto done = session->advance(emscripten_get_now, emscripten_get_now() + milliseconds);
+  if (!done) return failure(done.error());
+  return success(*done ? outputsOut(top_k) : val::undefined());
 }
 
 // { runs, layers }: milliseconds of each run of a picture of noise, and of each layer's fastest time if
@@ -233,13 +245,14 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("tune", &tune);
   emscripten::function("planes", &planes);
   emscripten::function("profile", &profile);
-  emscripten::function("run", &run);
   emscripten::function("layerValues", &layerValues);
-  emscripten::function("runPlanes", &runPlanes);
+  emscripten::function("begin", &begin);
+  emscripten::function("beginPlanes", &beginPlanes);
+  emscripten::function("advance", &advance);
 }
 
 #if defined(__wasm_atomics__)
-void servePool(int thread) { pool->serve(thread); }
+void servePool(int thread) { thread > 0 ? pool->serve(thread) : pool->fail(-thread); }
 #endif
 
 }  // namespace trefoil::bindings

@@ -1,5 +1,6 @@
 // How another instance of the module, in a worker and on the same memory, becomes a thread: it calls the
-// function `entry` of its table with (stack, thread), and does not return.
+// function `entry` of its table with (stack, thread), and does not return. Should it trap, calling it with
+// -thread lets the others know.
 #pragma once
 
 #if defined(__wasm_atomics__)
@@ -11,7 +12,7 @@
 #include "kernels/variant.h"
 
 namespace trefoil::bindings {
-void servePool(int thread);  // what a thread does; the including file defines it
+void servePool(int thread);  // what a thread does, or -thread did; the including file defines it
 }
 
 extern "C" {

@@ -3,7 +3,7 @@ import { decode } from '#platform/images.js';
 
 import type { BestClasses } from './engine.js';
 import { disposed, type Reply } from './errors.js';
-import { handOver, type Calls, type Link } from './link.js';
+import { handOver, type Calls, type Link, type Use } from './link.js';
 import { checkKeys, checkSignal, checkTopK } from './options.js';
 import type { Decoded, HostImage } from './pixels.js';
 import type { ClassifyOptions, ImageInput, Prediction } from './types.js';
@@ -29,8 +29,8 @@ export abstract class Classifier<Host> {
   async classify(image: ImageInput, options: ClassifyOptions = {}): Promise<Prediction[]> {
     checkKeys(options, ['topK', 'signal'], 'classify');
     const topK = checkTopK(options.topK);
-    const { indices, scores } = await this.withImage(image, options.signal, (host, ready) =>
-      this.best(host, ready, topK),
+    const { indices, scores } = await this.withImage(image, options.signal, (host, ready, ticket) =>
+      this.best(host, ready, topK, ticket),
     );
     return indices.map((index, i) => ({
       label: this.#labels[index] ?? String(index),
@@ -50,26 +50,28 @@ export abstract class Classifier<Host> {
     this.dispose();
   }
 
-  protected abstract best(host: Calls<Host>, image: HostImage, topK: number): Promise<Reply<BestClasses>>;
+  protected abstract best(
+    host: Calls<Host>,
+    image: HostImage,
+    topK: number,
+    ticket: number,
+  ): Promise<Reply<BestClasses>>;
 
   /** Decodes a picture and calls the host with it. */
   protected async withImage<T>(
     image: ImageInput,
     signal: AbortSignal | undefined,
-    use: (host: Calls<Host>, image: HostImage) => Promise<Reply<T>>,
+    use: (host: Calls<Host>, image: HostImage, ticket: number) => Promise<Reply<T>>,
   ): Promise<T> {
     checkSignal(signal);
     signal?.throwIfAborted();
     this.#checkAlive();
     const decoded = await decode(image, signal);
     const ready = forHost(this.#link, decoded);
-    return this.withHost(signal, (host) => use(host, ready));
+    return this.withHost(signal, (host, ticket) => use(host, ready, ticket));
   }
 
-  protected async withHost<T>(
-    signal: AbortSignal | undefined,
-    use: (host: Calls<Host>) => Promise<Reply<T>>,
-  ): Promise<T> {
+  protected async withHost<T>(signal: AbortSignal | undefined, use: Use<Host, T>): Promise<T> {
     checkSignal(signal);
     signal?.throwIfAborted();
     this.#checkAlive();
@@ -82,7 +84,7 @@ export abstract class Classifier<Host> {
   }
 
   /** Calls every host there is, and gives the answer of the first. */
-  protected async withEachHost<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+  protected async withEachHost<T>(use: Use<Host, T>): Promise<T> {
     this.#checkAlive();
     return this.#link.callEach(use);
   }

@@ -66,20 +66,16 @@ export interface RuntimeModule {
     height: number,
     channels: number,
   ): ModuleReply<Uint8Array<ArrayBuffer>>;
-  run(
-    pixels: Uint8Array,
-    width: number,
-    height: number,
-    channels: number,
-    topK: number,
-  ): ModuleReply<RuntimeRun>;
+  begin(pixels: Uint8Array, width: number, height: number, channels: number): ModuleReply<undefined>;
+  beginPlanes(planes: Uint8Array): ModuleReply<undefined>;
+  /** Goes on with what has begun for some milliseconds; undefined while there is more to do. */
+  advance(milliseconds: number, topK: number): ModuleReply<RuntimeRun | undefined>;
   layerValues(
     pixels: Uint8Array,
     width: number,
     height: number,
     channels: number,
   ): ModuleReply<LayerValues[]>;
-  runPlanes(planes: Uint8Array, topK: number): ModuleReply<RuntimeRun>;
   profile(runs: number, layers: boolean): ModuleReply<RuntimeProfile>;
   loadRate(milliseconds: number): number;
   startTuning(budget: number, known: string[]): ModuleReply<number>;

@@ -20,22 +20,39 @@ export type Calls<Host> = {
   [Name in keyof Host as Host[Name] extends Method ? Name : never]: Host[Name];
 };
 
+/**
+ * Calls a host. The ticket is for calls that the host can end halfway: a number of its own where there is a signal,
+ * else 0.
+ */
+export type Use<Host, T> = (host: Calls<Host>, ticket: number) => Promise<Reply<T>>;
+
+interface Stoppable {
+  /** Ends the call with this ticket, should it still be under way. */
+  stop?(ticket: number): Promise<unknown>;
+}
+
 export interface Link<Host> {
   readonly inWorker: boolean;
   /** Whether it was closed, or its worker failed: it answers no more. */
   readonly ended: boolean;
   /** Settles with the host's answer, with the signal's reason, or with what ended the link. */
-  call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T>;
+  call<T>(use: Use<Host, T>, signal?: AbortSignal): Promise<T>;
   /** Calls every host behind the link, and settles with the first one's answer. */
-  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T>;
+  callEach<T>(use: Use<Host, T>): Promise<T>;
   /** Ends all calls under way with DISPOSED. */
   close(): void;
 }
 
 /** Calls that have not been answered yet, so that all of them can be ended. */
-class Pending {
+class Pending<Host> {
+  readonly #host: Calls<Host>;
   readonly #rejecters = new Set<(error: unknown) => void>();
   #over: (() => unknown) | undefined;
+  #tickets = 0;
+
+  constructor(host: unknown) {
+    this.#host = host as Calls<Host>;
+  }
 
   get count(): number {
     return this.#rejecters.size;
@@ -50,11 +67,16 @@ class Pending {
     for (const reject of [...this.#rejecters]) reject(this.#over());
   }
 
-  run<T>(start: () => Promise<Reply<T>>, signal: AbortSignal | undefined, settled: () => void): Promise<T> {
+  run<T>(use: Use<Host, T>, signal: AbortSignal | undefined, settled: () => void): Promise<T> {
+    const host = this.#host;
+    const ticket = signal ? ++this.#tickets : 0;
     return new Promise<T>((resolve, reject) => {
       if (this.#over) throw this.#over();
       signal?.throwIfAborted();
-      const abort = () => finish(() => reject(signal?.reason as Error));
+      const abort = () => {
+        finish(() => reject(signal?.reason as Error));
+        void (host as Stoppable).stop?.(ticket).catch(() => undefined);
+      };
       const fail = (error: unknown) => finish(() => reject(error as Error));
       const finish = (settle: () => void) => {
         if (!this.#rejecters.delete(fail)) return;
@@ -64,7 +86,7 @@ class Pending {
       };
       this.#rejecters.add(fail);
       signal?.addEventListener('abort', abort, { once: true });
-      start().then(
+      use(host, ticket).then(
         (reply) => finish(() => ('error' in reply ? fails(reply, reject) : resolve(reply.value))),
         fail,
       );
@@ -83,25 +105,22 @@ function fails(reply: Reply<unknown>, reject: (error: unknown) => void): void {
 export class LocalLink<Host extends { close(): void }> implements Link<Host> {
   readonly inWorker = false;
   readonly #host: Host;
-  readonly #pending = new Pending();
+  readonly #pending: Pending<Host>;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#pending = new Pending(host);
   }
 
   get ended(): boolean {
     return this.#pending.over;
   }
 
-  call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {
-    return this.#pending.run(
-      () => use(this.#host as unknown as Calls<Host>),
-      signal,
-      () => undefined,
-    );
+  call<T>(use: Use<Host, T>, signal?: AbortSignal): Promise<T> {
+    return this.#pending.run(use, signal, () => undefined);
   }
 
-  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+  callEach<T>(use: Use<Host, T>): Promise<T> {
     return this.call(use);
   }
 
@@ -115,13 +134,13 @@ export class WorkerLink<Host> implements Link<Host> {
   readonly inWorker = true;
   readonly #worker: StartedWorker;
   readonly #remote: Remote<Host>;
-  readonly #pending = new Pending();
+  readonly #pending: Pending<Host>;
   #closed = false;
 
   constructor(worker: StartedWorker) {
     this.#worker = worker;
     this.#remote = wrap<Host>(worker.endpoint);
-    const pending = this.#pending;
+    const pending = (this.#pending = new Pending<Host>(this.#remote));
     worker.onFailure((message) => {
       pending.end(() => new TrefoilError('NOT_AVAILABLE', `the worker failed: ${message}`, { worker: true }));
       worker.terminate();
@@ -133,13 +152,13 @@ export class WorkerLink<Host> implements Link<Host> {
     return this.#pending.over;
   }
 
-  call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {
+  call<T>(use: Use<Host, T>, signal?: AbortSignal): Promise<T> {
     const idle = () => this.#worker.keepAlive(this.#pending.count > 0);
     this.#worker.keepAlive(true);
-    return this.#pending.run(() => use(this.#remote as unknown as Calls<Host>), signal, idle);
+    return this.#pending.run(use, signal, idle);
   }
 
-  callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+  callEach<T>(use: Use<Host, T>): Promise<T> {
     return this.call(use);
   }
 

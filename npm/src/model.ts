@@ -77,9 +77,9 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
 
   async logits(image: ImageInput, options: RunOptions = {}): Promise<Logits> {
     checkKeys(options, ['signal'], 'logits');
-    const { integers, logits } = await this.withImage(image, options.signal, (host, ready) => {
+    const { integers, logits } = await this.withImage(image, options.signal, (host, ready, ticket) => {
       this.#tuneSoon();
-      return host.run(ready, 1);
+      return host.run(ready, 1, ticket);
     });
     return { integers, logits };
   }
@@ -92,7 +92,9 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     // A worker would be sent the whole buffer behind a view.
     const whole = planes.byteLength < planes.buffer.byteLength ? planes.slice() : planes;
     this.#tuneSoon();
-    const { integers, logits } = await this.withHost(options.signal, (host) => host.runPlanes(whole, 1));
+    const { integers, logits } = await this.withHost(options.signal, (host, ticket) =>
+      host.runPlanes(whole, 1, ticket),
+    );
     return { integers, logits };
   }
 
@@ -127,8 +129,8 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
   async #tuneNow({ budget, cache }: TuneChoice, signal?: AbortSignal): Promise<Tuning> {
     const store = await storeOf(cache);
     const known = await store.pairs();
-    const { kernels, milliseconds, leftOut } = await this.withHost(signal, (host) =>
-      host.tune(budget, known),
+    const { kernels, milliseconds, leftOut } = await this.withHost(signal, (host, ticket) =>
+      host.tune(budget, known, ticket),
     );
     return { kernels: await store.add(kernels), milliseconds, leftOut };
   }
@@ -173,9 +175,9 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
     this.#rest?.cancel();
   }
 
-  protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number) {
+  protected override best(host: Calls<RuntimeHost>, image: HostImage, topK: number, ticket: number) {
     this.#tuneSoon();
-    return host.run(image, topK);
+    return host.run(image, topK, ticket);
   }
 }
 

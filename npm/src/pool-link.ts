@@ -1,6 +1,6 @@
 // Several workers with the same host in each: a call goes to one that is free, or waits its turn.
-import { TrefoilError, disposed, type Reply } from './errors.js';
-import type { Calls, Link } from './link.js';
+import { TrefoilError, disposed } from './errors.js';
+import type { Link, Use } from './link.js';
 
 interface Turn<Host> {
   take(link: Link<Host>): void;
@@ -31,7 +31,7 @@ export class PoolLink<Host> implements Link<Host> {
     return this.#closed || this.#links.size === 0;
   }
 
-  async call<T>(use: (host: Calls<Host>) => Promise<Reply<T>>, signal?: AbortSignal): Promise<T> {
+  async call<T>(use: Use<Host, T>, signal?: AbortSignal): Promise<T> {
     const link = await this.#next(signal);
     try {
       return await link.call(use, signal);
@@ -41,7 +41,7 @@ export class PoolLink<Host> implements Link<Host> {
   }
 
   /** Whoever fails where another one succeeds has to leave: all that stay are in the same state. */
-  async callEach<T>(use: (host: Calls<Host>) => Promise<Reply<T>>): Promise<T> {
+  async callEach<T>(use: Use<Host, T>): Promise<T> {
     const links = [...this.#links];
     const settled = await Promise.allSettled(links.map((link) => link.call(use)));
     const answer = settled.find((result) => result.status === 'fulfilled');

@@ -1,3 +1,4 @@
+import { nextTask } from '#platform/next-task.js';
 import { mayBlock } from '#platform/threads.js';
 
 import {
@@ -23,6 +24,12 @@ const keptBytes = 32 << 20;
 /** Kernels are run once, and timed after what the engine should need to compile them well. */
 const tuning = { compileMilliseconds: 500, sliceMilliseconds: 10 };
 
+/** How long a run that may be ended goes on before it looks: the layer during which that is over is the last one. */
+const runMilliseconds = 5;
+
+/** Nobody waits for this answer. */
+const stopped: Reply<never> = { error: { code: 'ABORTED', message: 'the call was stopped' } };
+
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
 /**
@@ -42,6 +49,10 @@ export class RuntimeHost {
   /** Where the instance may serve another model later. */
   #wasm: WebAssembly.Module | undefined;
   #tuning: Promise<Reply<RuntimeTuning>> | undefined;
+  /** The last call for the session, which has one run under way at most. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Of calls that are under way and still wanted. */
+  readonly #tickets = new Set<number>();
   #threads: Threads | undefined;
 
   constructor(factory: Factory<RuntimeModule>) {
@@ -72,41 +83,53 @@ export class RuntimeHost {
 
   /** The whole file for its first planes; where it fails, those go on. */
   refine(file: Uint8Array, variants: string[], kernels: string[]): Promise<Reply<RuntimeInfo>> {
-    return replying(() =>
+    return this.#inTurn(() =>
       this.#withThreads(this.#withModule((module) => module.refine(file, variants, kernels))),
     );
   }
 
-  run(image: HostImage, topK: number): Promise<Reply<RuntimeRun>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.run(data, width, height, channels, topK),
+  run(image: HostImage, topK: number, ticket: number): Promise<Reply<RuntimeRun>> {
+    return this.#run(topK, ticket, () =>
+      this.#withImage(image, (module, { data, width, height, channels }) =>
+        module.begin(data, width, height, channels),
+      ),
     );
   }
 
-  runPlanes(planes: Uint8Array, topK: number): Promise<Reply<RuntimeRun>> {
-    return replying(() => this.#withModule((module) => module.runPlanes(planes, topK)));
+  runPlanes(planes: Uint8Array, topK: number, ticket: number): Promise<Reply<RuntimeRun>> {
+    return this.#run(topK, ticket, () => this.#withModule((module) => module.beginPlanes(planes)));
+  }
+
+  /** Ends the call with this ticket, between two layers, if it is not over yet. */
+  stop(ticket: number): Promise<Reply<undefined>> {
+    this.#tickets.delete(ticket);
+    return Promise.resolve({ value: undefined });
   }
 
   planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.planes(data, width, height, channels),
+    return replying(() =>
+      this.#withImage(image, (module, { data, width, height, channels }) =>
+        module.planes(data, width, height, channels),
+      ),
     );
   }
 
   layerValues(image: HostImage): Promise<Reply<LayerValues[]>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.layerValues(data, width, height, channels),
+    return this.#inTurn(() =>
+      this.#withImage(image, (module, { data, width, height, channels }) =>
+        module.layerValues(data, width, height, channels),
+      ),
     );
   }
 
   profile(runs: number, layers: boolean): Promise<Reply<RuntimeProfile>> {
-    return replying(() => this.#withModule((module) => module.profile(runs, layers)));
+    return this.#inTurn(() => this.#withModule((module) => module.profile(runs, layers)));
   }
 
   /** In slices, so that pictures need not wait for the end. */
-  tune(budget: number, known: string[]): Promise<Reply<RuntimeTuning>> {
+  tune(budget: number, known: string[], ticket: number): Promise<Reply<RuntimeTuning>> {
     const before = this.#tuning;
-    return (this.#tuning = replying(async () => {
+    return (this.#tuning = this.#ticketed(ticket, async (wanted) => {
       await before; // one at a time
       const started = this.#withModule((module) => module.startTuning(budget, known));
       if ('error' in started) return started;
@@ -115,6 +138,7 @@ export class RuntimeHost {
         const reply = this.#withModule((module) => module.tune(tuning.sliceMilliseconds));
         if ('error' in reply || reply.value.done) return reply;
         await pause(0);
+        if (!wanted()) return stopped;
       }
     }));
   }
@@ -171,14 +195,49 @@ export class RuntimeHost {
     return { value: { ...reply.value, threads: 1 + ((await this.#threads?.begun) ?? 0) } };
   }
 
+  /** Work on the session, after what was asked for before. */
+  #inTurn<T>(work: () => Promise<Reply<T>> | Reply<T>): Promise<Reply<T>> {
+    const reply = this.#turn.then(() => replying(work));
+    this.#turn = reply;
+    return reply;
+  }
+
+  /** wanted: false once the call has been stopped. */
+  async #ticketed<T>(ticket: number, work: (wanted: () => boolean) => Promise<Reply<T>>): Promise<Reply<T>> {
+    if (ticket) this.#tickets.add(ticket);
+    const reply = await replying(() => work(() => !ticket || this.#tickets.has(ticket)));
+    this.#tickets.delete(ticket);
+    return reply;
+  }
+
+  /** In slices where it may be stopped, so that word of that gets through. */
+  #run(topK: number, ticket: number, begin: () => Reply<undefined>): Promise<Reply<RuntimeRun>> {
+    const milliseconds = ticket ? runMilliseconds : Infinity;
+    return this.#ticketed(ticket, (wanted) =>
+      this.#inTurn(async () => {
+        if (!wanted()) return stopped;
+        const begun = begin();
+        if ('error' in begun) return begun;
+        const engine = this.#engine;
+        for (;;) {
+          // Disposed of meanwhile; the instance may have another model now.
+          if (this.#engine !== engine) return this.#withModule(() => stopped);
+          const reply = this.#withModule((module) => module.advance(milliseconds, topK));
+          if ('error' in reply) return reply;
+          if (reply.value) return { value: reply.value };
+          await nextTask();
+          if (!wanted()) return stopped;
+        }
+      }),
+    );
+  }
+
   #withImage<T>(
     image: HostImage,
     work: (module: RuntimeModule, pixels: ReturnType<typeof toPixels>) => Reply<T>,
-  ): Promise<Reply<T>> {
-    return replying(() => {
-      const pixels = toPixels(image);
-      return this.#withModule((module) => work(module, pixels));
-    });
+  ): Reply<T> {
+    const pixels = toPixels(image);
+    return this.#withModule((module) => work(module, pixels));
   }
 
   #withModule<T>(work: (module: RuntimeModule) => Reply<T>): Reply<T> {

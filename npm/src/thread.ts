@@ -13,6 +13,12 @@ onStart(async ({ wasm, memory, entry, stack, thread }) => {
   const { exports } = await WebAssembly.instantiate(wasm, imports);
   const table = Object.values(exports).find((item) => item instanceof WebAssembly.Table);
   reportReady();
-  // Sleeps and works until the worker is terminated.
-  (table!.get(entry) as (stack: number, thread: number) => void)(stack, thread);
+  const serve = table!.get(entry) as (stack: number, thread: number) => void;
+  try {
+    // Sleeps and works until the worker is terminated.
+    serve(stack, thread);
+  } catch {
+    // Trapped: whoever waits for this thread must hear of it.
+    serve(stack, -thread);
+  }
 });

@@ -27,15 +27,17 @@ std::string_view errorCodeName(ErrorCode code) {
     case ErrorCode::kBadOption:
       return "BAD_OPTION";
     case ErrorCode::kOverflow:
-      return "ACCUMULATOR_OVERFLOW";
+      return "OVERFLOW";
     case ErrorCode::kUnknownVariant:
       return "UNKNOWN_VARIANT";
     case ErrorCode::kOutOfMemory:
       return "OUT_OF_MEMORY";
     case ErrorCode::kAborted:
       return "ABORTED";
+    case ErrorCode::kInternal:
+      return "INTERNAL";
   }
-  return "BAD_OPTION";
+  return "INTERNAL";
 }
 
 }  // namespace trefoil

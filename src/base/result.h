@@ -27,7 +27,8 @@ enum class ErrorCode {
   kOverflow,            // a layer could exceed 32-bit accumulation
   kUnknownVariant,      // a kernel variant was forced by a name that does not exist or does not fit
   kOutOfMemory,
-  kAborted,  // the caller cancelled
+  kAborted,   // the caller cancelled
+  kInternal,  // a bug of this library
 };
 
 std::string_view errorCodeName(ErrorCode code);

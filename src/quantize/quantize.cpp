@@ -308,8 +308,17 @@ class Quantizer {
   Quantized result_;
 };
 
+// What is left of a recipe where there are no images to compensate with: the file says what was done.
+void leaveOutCompensation(Recipe* recipe) {
+  if (recipe->method == Method::kCompensated) recipe->method = Method::kFgq;
+  for (LayerRecipe& layer : recipe->layers) {
+    if (layer.method == Method::kCompensated) layer.method = Method::kFgq;
+  }
+}
+
 Result<Quantized> quantizeChecked(QuantizeInput input, const Progress& progress) {
   TREFOIL_RETURN_IF_ERROR(checkInput(input));
+  if (input.images.empty()) leaveOutCompensation(&input.recipe);
   auto graph = prepareGraph(std::move(input.graph));
   if (!graph) return graph.error();
   const std::int64_t classes = graph->nodes[graph->output].shape.size();

@@ -22,6 +22,7 @@ struct Session::Impl {
   AlignedBuffer results;  // int32, one a class
   AlignedBuffer dense;    // the last node's q without gaps; empty where it yields accumulators
   std::shared_ptr<ThreadPool> pool;
+  std::size_t next_layer = 0;  // of the run that advance() goes on with
 
   std::size_t classCount() const { return logit_scales.size(); }
   std::int32_t* resultIntegers() { return reinterpret_cast<std::int32_t*>(results.data()); }
@@ -42,9 +43,11 @@ struct Session::Impl {
   // Of one thread; no two share a cache line.
   std::size_t scratchStride() const { return plan.scratch_bytes / 64 * 64 + 2 * kSlackBytes; }
 
-  void runStep(const RunStep& step, const Memory& memory) {
+  // Whether no thread failed.
+  bool runStep(const RunStep& step) {
+    const Memory memory{arena.data(), scratch.data(), resultIntegers()};
     const int parts = step.divides ? pool->threads() : 1;
-    pool->run(parts, [&](int part, int thread) {
+    return pool->run(parts, [&](int part, int thread) {
       Memory own = memory;
       own.scratch += static_cast<std::size_t>(thread) * scratchStride();
       step.run(own, Part{part, parts});
@@ -175,7 +178,21 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
 }
 
 Result<std::span<const std::int32_t>> Session::runParts(std::span<const std::uint8_t> planes,
-                                                        const std::function<void(std::size_t)>& ended) {
+                                                        const PartEnded& ended) {
+  const std::size_t layers = impl_->plan.steps.size();
+  TREFOIL_RETURN_IF_ERROR(begin(planes));
+  impl_->next_layer = layers;  // nothing for advance()
+  if (ended) ended(0);
+  for (std::size_t i = 0; i < layers; ++i) {
+    TREFOIL_RETURN_IF_ERROR(runLayer(i));
+    if (ended) ended(i + 1);
+  }
+  yieldIntegers();
+  if (ended) ended(layers + 1);
+  return integers();
+}
+
+Result<void> Session::begin(std::span<const std::uint8_t> planes) {
   const Shape shape = inputShape();
   const auto count = static_cast<std::size_t>(shape.size());
   if (planes.size() != count) {
@@ -184,26 +201,39 @@ Result<std::span<const std::int32_t>> Session::runParts(std::span<const std::uin
                          std::to_string(shape.width) + "x" + std::to_string(shape.height) + " bytes, " +
                          std::to_string(count) + " in all; got " + std::to_string(planes.size()));
   }
-  const std::vector<RunStep>& steps = impl_->plan.steps;
-  const Memory memory{impl_->arena.data(), impl_->scratch.data(), impl_->resultIntegers()};
-  copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape), memory.arena + impl_->plan.input_offset,
-             count);
-  if (ended) ended(0);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    impl_->runStep(steps[i], memory);
-    if (ended) ended(i + 1);
-  }
+  copyPlanes(denseLayout(shape), planes.data(), planeLayout(shape),
+             impl_->arena.data() + impl_->plan.input_offset, count);
+  impl_->next_layer = 0;
+  return {};
+}
 
-  const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
-  if (!impl_->output_accumulators) {
-    const QNode& last = impl_->plan.nodes.back();
-    copyPlanes(planeLayout(last.shape), memory.arena + impl_->plan.output_offset, denseLayout(last.shape),
-               impl_->dense.data(), results.size());
-    for (std::size_t i = 0; i < results.size(); ++i)
-      results[i] = impl_->dense.data()[i] - last.grid.zero_point;
+Result<bool> Session::advance(const Clock& clock, double until) {
+  const std::size_t layers = impl_->plan.steps.size();
+  while (impl_->next_layer < layers) {
+    TREFOIL_RETURN_IF_ERROR(runLayer(impl_->next_layer));
+    if (++impl_->next_layer < layers && clock() >= until) return false;
   }
-  if (ended) ended(steps.size() + 1);
-  return std::span<const std::int32_t>(results);
+  yieldIntegers();
+  return true;
+}
+
+std::span<const std::int32_t> Session::integers() const {
+  return {impl_->resultIntegers(), impl_->classCount()};
+}
+
+Result<void> Session::runLayer(std::size_t layer) {
+  if (impl_->runStep(impl_->plan.steps[layer])) return {};
+  return makeError(ErrorCode::kInternal, "a thread failed in layer '" + impl_->plan.layers[layer].name +
+                                             "'. Please report this as a bug.");
+}
+
+void Session::yieldIntegers() {
+  if (impl_->output_accumulators) return;
+  const std::span<std::int32_t> results(impl_->resultIntegers(), impl_->classCount());
+  const QNode& last = impl_->plan.nodes.back();
+  copyPlanes(planeLayout(last.shape), impl_->arena.data() + impl_->plan.output_offset,
+             denseLayout(last.shape), impl_->dense.data(), results.size());
+  for (std::size_t i = 0; i < results.size(); ++i) results[i] = impl_->dense.data()[i] - last.grid.zero_point;
 }
 
 std::vector<float> Session::logits(std::span<const std::int32_t> integers) const {

@@ -94,7 +94,8 @@ class Session {
   std::size_t memoryBytes() const;  // packed weights and arena
 
   // planes: inputShape().size() bytes in C, H, W order. Returns classCount() integers L (see QuantModel),
-  // valid until the next run. Errors: kBadImage (wrong size).
+  // valid until the next run. Errors: kBadImage (wrong size), kInternal (a thread failed; the next run may
+  // well succeed).
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes);
 
   // The same, and tells of every layer on the way: for measuring, as it copies and allocates.
@@ -104,6 +105,14 @@ class Session {
   // The same, and how long each part took. It allocates only where `times` has not been used before.
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes, const Clock& clock,
                                             RunTimes* times);
+
+  // The same in portions, for a caller that looks at something else in between: begin() copies the planes,
+  // advance() runs layers until the last one, or until one ends at `until` of the clock or later. It returns
+  // true with the last one; then integers() are those of run(). Another begin(), or a run, gives up what is
+  // under way.
+  Result<void> begin(std::span<const std::uint8_t> planes);
+  Result<bool> advance(const Clock& clock, double until);
+  std::span<const std::int32_t> integers() const;
 
   int threads() const;
 
@@ -117,10 +126,13 @@ class Session {
   static Result<std::unique_ptr<Session>> createFrom(QuantModel model, const PackedModel* packed,
                                                      const SessionOptions& options);
   struct Impl;
-  // ended: told of each part that is done: 0, the input is in place; 1 and so on, the layers; then the
+  // Told of each part of a run that is done: 0, the input is in place; 1 and so on, the layers; then the
   // result.
+  using PartEnded = std::function<void(std::size_t part)>;
   Result<std::span<const std::int32_t>> runParts(std::span<const std::uint8_t> planes,
-                                                 const std::function<void(std::size_t part)>& ended);
+                                                 const PartEnded& ended);
+  Result<void> runLayer(std::size_t layer);
+  void yieldIntegers();
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -78,13 +78,14 @@ void ThreadPool::announce() {
   if (sleeping_.load(std::memory_order_seq_cst) > 0) wakeAll(news_);
 }
 
-void ThreadPool::share(const Job& job, int parts) {
+bool ThreadPool::share(const Job& job, int parts) {
   job_ = job;
   unfinished_.store(static_cast<std::uint32_t>(parts), std::memory_order_relaxed);
   open_.store(~std::uint32_t{0} >> (kMostParts - parts), std::memory_order_release);
   announce();
   takeParts(0);
   waitForOthers();
+  return !failed_.exchange(false, std::memory_order_relaxed);
 }
 
 // A part that was taken belongs to the present job, for that can't end before the part does. So job_ is read
@@ -99,10 +100,22 @@ void ThreadPool::takeParts(int thread) {
                                      std::memory_order_relaxed)) {
       continue;
     }
+    at_work_[thread].store(true, std::memory_order_relaxed);
     job_.call(job_.context, std::countr_zero(part), thread);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1 && thread != 0) wakeAll(unfinished_);
+    finishPart(thread);
     open = open_.load(std::memory_order_relaxed);
   }
+}
+
+void ThreadPool::finishPart(int thread) {
+  if (!at_work_[thread].exchange(false, std::memory_order_relaxed)) return;
+  if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1 && thread != 0) wakeAll(unfinished_);
+}
+
+void ThreadPool::fail(int thread) {
+  if (!at_work_[thread].load(std::memory_order_relaxed)) return;
+  failed_.store(true, std::memory_order_relaxed);
+  finishPart(thread);
 }
 
 void ThreadPool::waitForOthers() {

@@ -33,30 +33,36 @@ class ThreadPool {
 
   // Calls work(part, thread) for all parts 0..parts - 1 (at most kMostParts) and returns when they are done.
   // thread: 0..threads() - 1, the caller's being 0; no two calls at the same time have the same. Allocates
-  // nothing. Not for two callers at once.
+  // nothing. Not for two callers at once. False: a thread has failed meanwhile, see fail().
   template <typename Work>
-  void run(int parts, const Work& work) {
+  [[nodiscard]] bool run(int parts, const Work& work) {
     if (parts <= 1 || threads_ == 1) {
       for (int part = 0; part < parts; ++part) work(part, 0);
-      return;
+      return true;
     }
-    share({[](const void* context, int part, int thread) {
-             (*static_cast<const Work*>(context))(part, thread);
-           },
-           &work},
-          parts);
+    return share({[](const void* context, int part, int thread) {
+                    (*static_cast<const Work*>(context))(part, thread);
+                  },
+                  &work},
+                 parts);
   }
 
   // What thread 1..threads() - 1 does: works until the pool ends.
   void serve(int thread);
+
+  // Thread 1..threads() - 1 has left serve() other than by returning: it trapped in a part, and works no
+  // more. Whoever notices says so, for the caller would wait for that part for ever; run() returns false
+  // once. Later parts are done by those that are left.
+  void fail(int thread);
 
  private:
   struct Job {
     void (*call)(const void* context, int part, int thread) = nullptr;
     const void* context = nullptr;
   };
-  void share(const Job& job, int parts);
+  bool share(const Job& job, int parts);
   void takeParts(int thread);
+  void finishPart(int thread);
   void waitForOthers();
   bool newsSince(std::uint32_t seen) const { return news_.load(std::memory_order_acquire) != seen; }
   void announce();
@@ -68,6 +74,8 @@ class ThreadPool {
   alignas(64) std::atomic<std::uint32_t> news_{0};        // counts jobs, and the end
   std::atomic<std::uint32_t> sleeping_{0};                // threads
   std::atomic<bool> ended_{false};
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> at_work_[kMostThreads] = {};  // in a part
   int threads_;
   bool may_block_;
 #if TREFOIL_STARTS_THREADS

@@ -231,3 +231,19 @@ describe('networks', () => {
     expect((await errorOf(loadFloatModel(onnx, { labels: labels.slice(1) }))).code).toBe('BAD_OPTION');
   });
 });
+
+test("the library's codes are those that are documented", () => {
+  const text = (path: string) => readFileSync(join(root, path), 'utf8');
+  const codes = [...text('src/base/result.cpp').matchAll(/return "([A-Z_]+)"/g)].map(([, code]) => code!);
+  expect(codes.length).toBeGreaterThan(10);
+  const declared = new Set(
+    [...text('npm/src/errors.ts').matchAll(/\| '([A-Z_]+)'/g)].map(([, code]) => code!),
+  );
+  const readme = text('npm/README.md');
+  const guide = text('docs/troubleshooting.md');
+  for (const code of codes) expect([code, declared.has(code)]).toEqual([code, true]);
+  for (const code of declared) {
+    expect([code, readme.includes(`\`${code}\``)]).toEqual([code, true]);
+    expect([code, guide.includes(`\`${code}\``)]).toEqual([code, true]);
+  }
+});

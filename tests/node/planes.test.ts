@@ -178,6 +178,20 @@ describe('onRefine', () => {
     model.dispose();
   });
 
+  test.each([false, true])('does not disturb tune() under way (worker: %s)', async (worker) => {
+    const { stream, open } = gated(first, sendRest);
+    const { onRefine, outcome } = refinement();
+    const model = await loadModel(stream, { worker, onRefine });
+    const cache = { match: () => Promise.resolve(undefined), put: () => Promise.resolve() };
+    const tuning = model.tune({ budget: 300, cache });
+    await model.logits(picture); // it is under way
+    open();
+    expect(await outcome).toEqual({ refined: true });
+    expect((await tuning).milliseconds).toBeGreaterThan(0);
+    expect(await integersOf(model)).toEqual(answers.two);
+    model.dispose();
+  });
+
   test('a rest that fails, or is damaged, leaves the first planes at work', async () => {
     const damaged = bytes.slice(first);
     damaged.fill(0xff, 0, 64);

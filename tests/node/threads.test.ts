@@ -1,6 +1,8 @@
 // Several threads for one picture: the same logits, an honest count, and nothing that stays behind.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { loadModel, type LoadOptions } from 'trefoil';
@@ -118,3 +120,53 @@ test('threads end with their model, and keep no process alive', () => {
   expect({ more, forgotten }).toEqual({ more: 0, forgotten: 3 });
   expect(rss).toBeLessThan(600 << 20);
 });
+
+// A thread whose function table is emptied traps in its first part, with the caller waiting for that part.
+test('a thread that traps ends a run with an error, and the next runs are right', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trefoil-trap-'));
+  try {
+    cpSync(dist, folder, { recursive: true });
+    appendFileSync(
+      join(folder, 'node-thread.js'),
+      `
+      import { parentPort as testPort } from 'node:worker_threads';
+      let entry;
+      testPort.once('message', (start) => ({ entry } = start));
+      const { instantiate } = WebAssembly;
+      WebAssembly.instantiate = async (...parts) => {
+        const instance = await instantiate(...parts);
+        const table = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Table);
+        for (let i = 0; i < table.length; ++i) if (i !== entry) table.set(i, null);
+        return instance;
+      };`,
+    );
+    const script = `
+      import { loadModel } from ${JSON.stringify(join(folder, 'node.js'))};
+      ${goldenPixels.toString()}
+      const model = await loadModel(${JSON.stringify(file)}, { threads: 2 });
+      const single = await loadModel(${JSON.stringify(file)});
+      const [, height, width] = model.info.inputShape;
+      const image = { data: goldenPixels(width, height, 1), width, height };
+      const expected = (await single.logits(image)).integers.join();
+      let error;
+      // The thread may come too late to take a part.
+      for (let i = 0; i < 1000 && !error; ++i) await model.logits(image).catch((caught) => (error = caught));
+      const after = [];
+      for (let i = 0; i < 3; ++i) after.push((await model.logits(image)).integers.join() === expected);
+      model.dispose();
+      console.log(JSON.stringify({ threads: model.info.threads, code: error?.code, message: error?.message, after }));
+    `;
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect(JSON.parse(out)).toEqual({
+      threads: 2,
+      code: 'INTERNAL',
+      message: expect.stringMatching(/^a thread failed in layer '/),
+      after: [true, true, true],
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 90_000);

@@ -145,15 +145,20 @@ TEST_SUITE("data free") {
     CHECK(quantized.error().message.find("batch norm") != std::string::npos);
     CHECK(quantized.error().message.find("'node1'") != std::string::npos);
 
-    // There is nothing to compensate with: the plain codes.
+    // There is nothing to compensate with: the plain codes, and a file that says so.
     Recipe recipe;
     recipe.method = Method::kCompensated;
+    recipe.layers.emplace_back();
+    recipe.layers[0].layer = "node1";
+    recipe.layers[0].method = Method::kCompensated;
     const auto compensated = withoutImages(trainedNetwork(), recipe);
     recipe.method = Method::kFgq;
+    recipe.layers[0].method = Method::kFgq;
     const auto plain = withoutImages(trainedNetwork(), recipe);
     REQUIRE(compensated.ok());
     REQUIRE(plain.ok());
     CHECK(compensated->model.nodes == plain->model.nodes);
+    CHECK(compensated->model.metadata.recipe == plain->model.metadata.recipe);
   }
 
 }  // TEST_SUITE

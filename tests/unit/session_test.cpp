@@ -247,6 +247,39 @@ TEST_SUITE("session") {
     }
   }
 
+  TEST_CASE("a run in portions gives the same integers, and one that is given up disturbs none after it") {
+    for (std::uint32_t seed = 1; seed <= 20; ++seed) {
+      CAPTURE(seed);
+      QuantModel model = testing::randomModel(seed);
+      const auto bytes = static_cast<std::size_t>(model.nodes[0].shape.size());
+      const auto image = Random(seed).bytes(bytes);
+      const auto other = Random(seed + 100).bytes(bytes);
+      const auto session = sessionOf(model);
+      const Integers expected = resultOf(*session, image);
+      const Integers otherwise = resultOf(*session, other);
+      const std::size_t layers = session->layers().size();
+      for (std::size_t stop = 1; stop <= layers; ++stop) {
+        REQUIRE(session->begin(other).ok());
+        for (std::size_t i = 0; i < stop; ++i) {
+          const auto complete = session->advance([] { return 1.0; }, 1);
+          REQUIRE(complete.ok());
+          CHECK(*complete == (i + 1 == layers));
+        }
+        if (stop == layers) {
+          const auto found = session->integers();
+          CHECK(Integers(found.begin(), found.end()) == otherwise);
+        }
+        REQUIRE(session->begin(image).ok());
+        const auto complete = session->advance([] { return 0.0; }, 1);
+        REQUIRE(complete.ok());
+        CHECK(*complete);
+        const auto found = session->integers();
+        CHECK(Integers(found.begin(), found.end()) == expected);
+      }
+      CHECK(session->begin({}).error().code == ErrorCode::kBadImage);
+    }
+  }
+
   TEST_CASE("a number of threads out of range is refused") {
     for (const int threads : {-1, 0, 17, 1000}) {
       SessionOptions options;

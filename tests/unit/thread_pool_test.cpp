@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -34,10 +35,10 @@ TEST_SUITE("thread pool") {
         for (int parts = 0; parts <= ThreadPool::kMostParts; ++parts) {
           CAPTURE(parts);
           Watch watch;
-          pool.run(parts, [&](int part, int thread) {
+          REQUIRE(pool.run(parts, [&](int part, int thread) {
             watch.enter(part, thread);
             watch.leave(thread);
-          });
+          }));
           for (int part = 0; part < ThreadPool::kMostParts; ++part)
             REQUIRE(watch.calls[part] == (part < parts ? 1 : 0));
           REQUIRE(!watch.clash);
@@ -54,9 +55,9 @@ TEST_SUITE("thread pool") {
       for (int round = 0; round < 20'000; ++round) {
         const std::vector<int>& read = values;
         std::vector<int> next(7);
-        pool.run(7, [&](int part, int) {
+        REQUIRE(pool.run(7, [&](int part, int) {
           next[static_cast<std::size_t>(part)] = read[static_cast<std::size_t>((part + 1) % 7)] + 1;
-        });
+        }));
         values = next;
       }
       for (const int value : values) REQUIRE(value == 20'000);
@@ -70,12 +71,33 @@ TEST_SUITE("thread pool") {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // longer than anyone looks for work
       std::atomic<int> met{0};
       // Both parts wait for each other: one thread alone would never end.
-      pool.run(2, [&](int, int) {
+      REQUIRE(pool.run(2, [&](int, int) {
         ++met;
         while (met < 2) std::this_thread::yield();
-      });
+      }));
       REQUIRE(met == 2);
     }
+  }
+
+  TEST_CASE("a thread that fails ends one run, and leaves the next ones to the others") {
+    std::atomic<bool> over{false};
+    std::atomic<int> met{0};
+    auto pool = std::make_unique<ThreadPool>(2);
+    const auto failing = [&](int, int thread) {
+      ++met;
+      while (met < 2) std::this_thread::yield();
+      if (thread == 0) return;
+      pool->fail(1);
+      while (!over) std::this_thread::yield();  // as good as gone
+    };
+    CHECK(!pool->run(2, failing));
+    for (int round = 0; round < 3; ++round) {
+      std::atomic<int> done{0};
+      CHECK(pool->run(8, [&](int, int thread) { done += thread == 0 ? 1 : 100; }));
+      CHECK(done == 8);
+    }
+    over = true;
+    pool.reset();
   }
 #endif
 
@@ -83,7 +105,7 @@ TEST_SUITE("thread pool") {
     for (int round = 0; round < 200; ++round) {
       ThreadPool pool(1 + round % 8);
       std::atomic<int> done{0};
-      if (round % 3) pool.run(round % 5, [&](int, int) { ++done; });
+      if (round % 3) REQUIRE(pool.run(round % 5, [&](int, int) { ++done; }));
       REQUIRE(done == (round % 3 ? round % 5 : 0));
     }
   }

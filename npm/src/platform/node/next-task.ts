@@ -1,0 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
+
+/** Lets other tasks run: messages, timers. */
+export const nextTask = (): Promise<void> => setImmediate();
