@@ -87,6 +87,7 @@ void packFilter(const ConvTask& task, const Sizes& sizes, const std::int8_t* fil
     for (int slot = 0; slot < sizes.slots; ++slot) {
       const int channel = slot / sizes.stride, phase = slot % sizes.stride;
       int taps[4] = {};
+      TREFOIL_NO_VECTORS
       for (int t = 0; t < sizes.taps && t * sizes.stride + phase < kernel_w; ++t) {
         const std::size_t tap = static_cast<std::size_t>(r) * kernel_w + t * sizes.stride + phase;
         taps[t] = filter[tap * channels + channel];
@@ -94,6 +95,7 @@ void packFilter(const ConvTask& task, const Sizes& sizes, const std::int8_t* fil
       std::int16_t factors[winograd::kMostPoints];
       winograd::weights(taps, sizes.taps, factors);
       const std::size_t pair = static_cast<std::size_t>(r) * sizes.pairs + slot / 2;
+      TREFOIL_NO_VECTORS
       for (int i = 0; i < sizes.points; ++i) {
         to[(i * sizes.filter_pairs + pair) * kFilters * 2 + slot % 2] = factors[i];
       }
@@ -135,8 +137,10 @@ void transformRow(const Sizes& sizes, const std::uint8_t* lines, std::size_t poi
   const int line_count = 4 * sizes.stride;
   for (int pair = 0; pair < sizes.pairs; ++pair) {
     const std::uint8_t* from[2][winograd::kMostPoints];
+    TREFOIL_NO_VECTORS
     for (int side = 0; side < 2; ++side) {
       const int slot = std::min(2 * pair + side, sizes.slots - 1);  // one too many meets a weight of 0
+      TREFOIL_NO_VECTORS
       for (int j = 0; j < winograd::kMostPoints; ++j) {
         const int column = j * sizes.stride + slot % sizes.stride;
         from[side][j] = lines + slot / sizes.stride * sizes.columns + column % line_count * sizes.line_bytes +
@@ -153,6 +157,7 @@ void transformRow(const Sizes& sizes, const std::uint8_t* lines, std::size_t poi
         winograd::inputs(d, sizes.taps, factors[side]);
       }
       std::uint8_t* target = to + (static_cast<std::size_t>(pair) * sizes.vectors + vector) * 16;
+      TREFOIL_NO_UNROLL
       for (int i = 0; i < sizes.points; ++i, target += point_bytes) {
         wasm_v128_store(target, interleaveLow16(factors[0][i], factors[1][i]));
         if (vector + 1 < sizes.vectors) {
@@ -194,6 +199,7 @@ int locate(const ConvTask& task, const Sizes& sizes, int first_row, int rows, co
   const auto width = static_cast<std::size_t>(task.out.width);
   Place* place = places;
   for (int row = 0; row < rows; ++row, factors += task.window.stride_h * sizes.row_bytes) {
+    TREFOIL_NO_UNROLL
     for (std::size_t x = 0; x < width; x += kVectorPixels) {
       *place++ = {factors + x, static_cast<std::size_t>(first_row + row) * width + x,
                   static_cast<int>(std::min<std::size_t>(kVectorPixels, width - x))};
@@ -227,6 +233,7 @@ class Writer {
       for (int j = 0; j < winograd::kOutputs; ++j) wasm_v128_store(values[j], y[j]);
       auto* to = static_cast<std::int32_t*>(output) + filter * static_cast<std::size_t>(task_.out.plane()) +
                  place.pixel;
+      TREFOIL_NO_VECTORS
       for (int x = 0; x < place.pixels; ++x) to[x] = values[x % 4][x / 4];
       return;
     }
@@ -254,17 +261,21 @@ void runQuad(const ConvTask& task, const Sizes& sizes, int quad, const std::uint
              const Place* places, int count, void* output) {
   const int first = quad * kFilters, filters = std::min(kFilters, task.out.channels - first);
   std::optional<Writer> writers[kFilters];
+  TREFOIL_NO_UNROLL
   for (int i = 0; i < filters; ++i) writers[i].emplace(task, first + i);
   const std::size_t point_weights = sizes.filter_pairs * kFilters * 4, step = sizes.vectors * std::size_t{16};
   for (const Place* tile = places; tile < places + count; tile += 2) {
     v128_t sums[winograd::kMostPoints * kFilters * 2];
+    TREFOIL_NO_UNROLL
     for (int i = 0; i < sizes.points; ++i) {
       const std::size_t point = i * sizes.pointBytes();
       sumPoint(tile[0].factors + point, tile[1].factors + point, step, weights + i * point_weights,
                sizes.filter_pairs, sums + 2 * kFilters * i);
     }
+    TREFOIL_NO_UNROLL
     for (int i = 0; i < filters; ++i) {
       const std::size_t filter = static_cast<std::size_t>(first) + i;
+      TREFOIL_NO_UNROLL
       for (int side = 0; side < 2; ++side) {
         v128_t y[winograd::kOutputs];
         winograd::outputs(sums + 2 * i + side, 2 * kFilters, sizes.taps, y);
@@ -345,6 +356,7 @@ void WinogradRows::run(const ConvTask& task, const AlignedBuffer& packed, const 
       runQuad(task, sizes, quad, packed.data() + quad * sizes.quadBytes(), places, count, output);
     }
     ready = w.kernel_h - w.stride_h;
+    TREFOIL_NO_UNROLL
     for (int i = 0; i < sizes.points; ++i) {
       std::uint8_t* to = factors + i * sizes.pointBytes();
       std::memmove(to, to + static_cast<std::size_t>(sizes.rows) * w.stride_h * sizes.row_bytes,

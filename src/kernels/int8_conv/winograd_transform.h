@@ -54,8 +54,10 @@ inline void weights(const int (&g)[4], int taps, std::int16_t (&to)[kMostPoints]
   constexpr int kPoint[6] = {0, 1, -1, 2, -2, 3};
   constexpr int kScale[2][7] = {{6, -4, -4, 1, 1, 24}, {-10, 10, 5, -5, -1, 1, 120}};
   const int* scale = kScale[taps - 3];
+  TREFOIL_NO_VECTORS
   for (int i = 0; i < taps + 2; ++i) {
     int sum = 0;
+    TREFOIL_NO_VECTORS
     for (int t = taps - 1; t >= 0; --t) sum = sum * kPoint[i] + g[t];
     to[i] = static_cast<std::int16_t>(sum * scale[i]);
   }
