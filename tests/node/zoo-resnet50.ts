@@ -1,0 +1,149 @@
+// A stand-in for the ONNX model zoo's resnet50-v1-12.onnx: the same layers and the same ways of writing them (opset 12, initializers
+// among the inputs, an open batch size, batch norm not folded, biases in some convolutions only), but an eighth of the channels
+// and random weights, so that it is quantized in seconds.
+import protobuf from 'protobufjs';
+
+const { root } = protobuf.parse(
+  `
+  syntax = "proto3";
+  message Attribute { string name = 1; float f = 2; int64 i = 3; repeated int64 ints = 8; int32 type = 20; }
+  message Node {
+    repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
+    repeated Attribute attribute = 5;
+  }
+  message Tensor { repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9; }
+  message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
+  message Shape { repeated Dimension dim = 1; }
+  message TensorType { int32 elem_type = 1; Shape shape = 2; }
+  message Type { TensorType tensor_type = 1; }
+  message ValueInfo { string name = 1; Type type = 2; }
+  message Graph {
+    repeated Node node = 1; string name = 2; repeated Tensor initializer = 5; repeated ValueInfo input = 11;
+    repeated ValueInfo output = 12;
+  }
+  message OperatorSet { string domain = 1; int64 version = 2; }
+  message Model { int64 ir_version = 1; Graph graph = 7; repeated OperatorSet opset_import = 8; }`,
+  { keepCase: true },
+);
+
+type Attributes = Record<string, number | number[] | { float: number }>;
+
+function attributesOf(attributes: Attributes): object[] {
+  return Object.entries(attributes).map(([name, value]) => {
+    if (Array.isArray(value)) return { name, ints: value, type: 7 };
+    return typeof value === 'number' ? { name, i: value, type: 2 } : { name, f: value.float, type: 1 };
+  });
+}
+
+class Writer {
+  readonly #nodes: object[] = [];
+  readonly #initializers: object[] = [];
+  readonly #inputs: object[] = [];
+  #state = 2463534242;
+  #count = 0;
+
+  /** Between -1 and 1. */
+  #random(): number {
+    this.#state ^= this.#state << 13;
+    this.#state ^= this.#state >>> 17;
+    this.#state ^= this.#state << 5;
+    return (this.#state >>> 0) / 2 ** 31 - 1;
+  }
+
+  value(name: string, dims: (number | string)[]): object {
+    const dim = dims.map((size) => (typeof size === 'string' ? { dim_param: size } : { dim_value: size }));
+    return { name, type: { tensor_type: { elem_type: 1, shape: { dim } } } };
+  }
+
+  input(name: string, dims: (number | string)[]): string {
+    this.#inputs.push(this.value(name, dims));
+    return name;
+  }
+
+  /** Random numbers around a centre. */
+  tensor(name: string, dims: number[], centre: number, spread: number): string {
+    const size = dims.reduce((product, side) => product * side, 1);
+    const values = Float32Array.from({ length: size }, () => centre + spread * this.#random());
+    this.#initializers.push({ dims, data_type: 1, name, raw_data: new Uint8Array(values.buffer) });
+    return this.input(name, dims);
+  }
+
+  node(op: string, inputs: string[], attributes: Attributes = {}): string {
+    const name = `resnetv17_${op.toLowerCase()}${this.#count++}_fwd`;
+    this.#nodes.push({
+      input: inputs,
+      output: [name],
+      name,
+      op_type: op,
+      attribute: attributesOf(attributes),
+    });
+    return name;
+  }
+
+  conv(x: string, from: number, to: number, kernel: number, stride: number, bias = false): string {
+    const id = `resnetv17_conv${this.#count}`;
+    const spread = Math.sqrt(6 / (from * kernel * kernel));
+    const inputs = [x, this.tensor(`${id}_weight`, [to, from, kernel, kernel], 0, spread)];
+    if (bias) inputs.push(this.tensor(`${id}_bias`, [to], 0, 0.1));
+    const pad = (kernel - 1) / 2;
+    const window = {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: Array<number>(4).fill(pad),
+    };
+    const convolved = this.node('Conv', inputs, { ...window, dilations: [1, 1], group: 1 });
+    const norm = (part: string, centre: number, spread_: number) =>
+      this.tensor(`${id}_${part}`, [to], centre, spread_);
+    const constants = [
+      norm('gamma', 1, 0.2),
+      norm('beta', 0, 0.2),
+      norm('mean', 0, 0.2),
+      norm('var', 1, 0.2),
+    ];
+    const epsilon = { float: 1e-5 };
+    return this.node('BatchNormalization', [convolved, ...constants], { epsilon, momentum: { float: 0.9 } });
+  }
+
+  finish(output: string, classes: number): Uint8Array<ArrayBuffer> {
+    const graph = {
+      name: 'mxnet_converted_model',
+      node: this.#nodes,
+      initializer: this.#initializers,
+      input: this.#inputs,
+      output: [this.value(output, ['N', classes])],
+    };
+    const model = { ir_version: 3, graph, opset_import: [{ domain: '', version: 12 }] };
+    return Uint8Array.from(root.lookupType('Model').encode(model).finish());
+  }
+}
+
+export function standInResnet50(width = 8, classes = 1000): Uint8Array<ArrayBuffer> {
+  const net = new Writer();
+  const relu = (value: string) => net.node('Relu', [value]);
+  const data = net.input('data', ['N', 3, 224, 224]);
+  const pool = { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] };
+  let x = net.node('MaxPool', [relu(net.conv(data, 3, width, 7, 2))], pool);
+  let channels = width;
+  for (const [stage, blocks] of [3, 4, 6, 3].entries()) {
+    const narrow = width << stage;
+    for (let block = 0; block < blocks; ++block) {
+      const stride = stage > 0 && block === 0 ? 2 : 1;
+      const first = relu(net.conv(x, channels, narrow, 1, stride, true));
+      const second = relu(net.conv(first, narrow, narrow, 3, 1));
+      const third = net.conv(second, narrow, 4 * narrow, 1, 1, true);
+      const shortcut = block === 0 ? net.conv(x, channels, 4 * narrow, 1, stride) : x;
+      x = relu(net.node('Add', [third, shortcut]));
+      channels = 4 * narrow;
+    }
+  }
+  const pooled = net.node('Flatten', [net.node('GlobalAveragePool', [x])]);
+  const dense = [
+    pooled,
+    net.tensor('resnetv17_dense0_weight', [classes, channels], 0, 0.2),
+    net.tensor('resnetv17_dense0_bias', [classes], 0, 0.1),
+  ];
+  return net.finish(
+    net.node('Gemm', dense, { alpha: { float: 1 }, beta: { float: 1 }, transA: 0, transB: 1 }),
+    classes,
+  );
+}
