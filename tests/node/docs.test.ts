@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { blocksOf, codeOf, commandsOf, documents, guides, textOf } from './documents.js';
 import { labels, picturesOf, root, signs } from './signs.js';
-import { standInResnet50 } from './zoo-resnet50.js';
+import { standInResnet50, standInResnet50v2 } from './zoo-resnet50.js';
 
 const cli = join(root, 'npm/bin/trefoil.js');
 /** A folder with ResNet-50 from the model zoo, for who has it. */
@@ -209,6 +209,12 @@ test('resnet50.md: every command works', async () => {
   if (real) expect(inspected).toMatch(/25\.[56] M weights, 4\.\d+ G multiply-accumulates/);
   expect(quantized).toMatch(/times smaller/);
   expect(evaluated).toMatch(/agree/);
+  // The page's other network that it says can be read.
+  writeFileSync(join(folder, 'v2.onnx'), standInResnet50v2());
+  const [command] = commandsOf(blocks.slice(1));
+  const fast = ' --method fgq --calibration-count 8';
+  runCommands([command!.replace('resnet50-v1-12', 'v2').replace('resnet50.t', 'v2.t') + fast], folder);
+
   const [body] = codeOf('docs/resnet50.md', 'js');
   expect(runModule(folder, '', body!)).toMatch(/^n\d+ class \d+\n$/);
 }, 900_000);
