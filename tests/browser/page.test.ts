@@ -385,6 +385,31 @@ describe("a visitor's own network", () => {
   });
 });
 
+test('works where the server states the policy, for its workers as well, and isolates the page', async () => {
+  const [, policy] = /`(default-src [^`]+)`/.exec(readFileSync(join(root, 'docs/page.md'), 'utf8'))!;
+  const strict = await serve(
+    { '/': `${dist}/` },
+    {
+      'content-security-policy': policy!,
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
+    },
+  );
+  try {
+    await open();
+    await page.goto(`${strict.origin}/${quick}`);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    await quantized();
+    await classified();
+    await page.click('#onnxruntime');
+    await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
+    expect(await page.innerText('#onnxruntime-row')).toMatch(/ ms$/);
+    expect(problems).toEqual([]);
+  } finally {
+    await strict.close();
+  }
+}, 90_000);
+
 test('works without a network after the first visit', async () => {
   await open();
   await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
