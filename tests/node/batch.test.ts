@@ -42,8 +42,14 @@ interface Row {
   error?: { code: string; message: string };
 }
 
-function start(args: string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [cli, 'batch', ...args, '--model', 'signs.trefoil'], { cwd: folder });
+function start(
+  args: string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [cli, 'batch', ...args, '--model', 'signs.trefoil'], {
+    cwd: folder,
+    env: { ...process.env, ...env },
+  });
   const ended = new Promise<Ended>((resolve) => {
     let out = '';
     let err = '';
@@ -161,6 +167,29 @@ describe('what it writes', () => {
     expect(codes).toEqual(['BAD_IMAGE', 'FILE_NOT_FOUND', undefined]);
   });
 });
+
+// A script that runs first in each thread ends it where a certain file is read.
+test('a picture that ends its thread is the only one that fails', async () => {
+  const script = join(folder, 'ends.mjs');
+  writeFileSync(
+    script,
+    `import fs from 'node:fs';
+     import { syncBuiltinESMExports } from 'node:module';
+     import { isMainThread } from 'node:worker_threads';
+     const { readFileSync } = fs;
+     fs.readFileSync = (path, ...rest) => {
+       if (!isMainThread && String(path).endsWith('/0107.png')) process.exit(7);
+       return readFileSync(path, ...rest);
+     };
+     syncBuiltinESMExports();`,
+  );
+  const { ended } = start(['many', '--out', 'ends.jsonl', '--quiet'], { NODE_OPTIONS: `--import=${script}` });
+  expect((await ended).code).toBe(3);
+  const rows = rowsOf('ends.jsonl');
+  expect(rows.map(({ file }) => file)).toEqual(rowsOf('whole.jsonl').map(({ file }) => file));
+  const failed = rows.filter(({ error }) => error);
+  expect(failed.map(({ file, error }) => [file.slice(-8), error!.code])).toEqual([['0107.png', 'INTERNAL']]);
+}, 60_000);
 
 describe('being ended', () => {
   test('killed at any moment, it goes on: nothing lost, nothing twice', async () => {

@@ -10,6 +10,12 @@ import type { Prediction } from '../../types.js';
 
 export type Outcome = { predictions: Prediction[] } | { error: { code: string; message: string } };
 
+export interface Failure {
+  file: string;
+  code: string;
+  message: string;
+}
+
 /** What the batch says of one image. `model`: the first digits of the model file's SHA-256. */
 export type BatchRecord = { file: string; model: string } & Outcome;
 
@@ -77,7 +83,9 @@ function csv(classes: number): RecordFormat {
   };
 }
 
-export const formatOf = (name: 'jsonl' | 'csv', classes: number) =>
+export type FormatName = 'jsonl' | 'csv';
+
+export const formatOf = (name: FormatName, classes: number): RecordFormat =>
   name === 'csv' ? csv(classes) : jsonLines;
 
 interface Line {
@@ -105,31 +113,25 @@ async function* wholeLines(path: string, quotes: boolean): AsyncGenerator<Line> 
   }
 }
 
-/** Appends records. One write() a record, so that a kill leaves whole lines, or one torn line at the end. */
+/** Appends records, some in one write(), so that a kill leaves whole lines, or one torn line at the end. */
 export class RecordFile {
   readonly #file: FileHandle;
   readonly #path: string;
-  readonly #format: RecordFormat;
 
-  private constructor(file: FileHandle, path: string, format: RecordFormat) {
+  private constructor(file: FileHandle, path: string) {
     this.#file = file;
     this.#path = path;
-    this.#format = format;
   }
 
   static async open(path: string, format: RecordFormat): Promise<RecordFile> {
     try {
       const file = await open(path, 'a');
-      const records = new RecordFile(file, path, format);
-      if ((await file.stat()).size === 0 && format.header) await records.#write(format.header);
+      const records = new RecordFile(file, path);
+      if ((await file.stat()).size === 0 && format.header) await records.append(format.header);
       return records;
     } catch (error) {
       throw notWritten(path, error);
     }
-  }
-
-  append(record: BatchRecord): Promise<void> {
-    return this.#write(this.#format.line(record));
   }
 
   async close(): Promise<void> {
@@ -137,7 +139,8 @@ export class RecordFile {
     await this.#file.close();
   }
 
-  async #write(text: string): Promise<void> {
+  /** Whole lines. */
+  async append(text: string): Promise<void> {
     const bytes = Buffer.from(text);
     try {
       const { bytesWritten } = await this.#file.write(bytes);

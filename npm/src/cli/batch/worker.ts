@@ -1,31 +1,53 @@
-// What a thread of a batch does: decode one picture, classify it, answer. It never throws for a picture.
+// What a thread of a batch does: read, decode and classify a portion of the pictures, and write their records. It never
+// throws for a picture.
+import { readFileSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 
 import { TrefoilError, messageOf } from '../../errors.js';
 import type { Model } from '../../model-types.js';
 import { loadModel } from '../../model.js';
+import { fileError } from '../../platform/node/files.js';
 import { limitSharp } from '../../platform/node/images.js';
-import type { Outcome } from './records.js';
+import { formatOf, type Failure, type FormatName, type Outcome } from './records.js';
 
 /** Shared by the threads of a batch. */
 export interface BatchData {
   model: SharedArrayBuffer;
+  /** The model's name in the records. */
+  id: string;
   topK: number;
+  format: FormatName;
+}
+
+/** What became of some files, in their order. */
+export interface Portion {
+  records: string;
+  failures: Failure[];
+  milliseconds: number;
 }
 
 // Piscina wraps what it is given.
-const { model: bytes, topK } = (Array.isArray(workerData) ? workerData[1] : workerData) as BatchData;
+const data = (Array.isArray(workerData) ? workerData[1] : workerData) as BatchData;
+const format = formatOf(data.format, data.topK);
 let model: Promise<Model> | undefined;
 
 /** After these an instance of WebAssembly answers no more, or has grown for nothing. */
 const fatal = ['INTERNAL', 'OUT_OF_MEMORY'];
 
-export default async function classifyFile(path: string): Promise<Outcome> {
-  await limitSharp();
-  model ??= loadModel(new Uint8Array(bytes), { worker: false });
+/** At once: this thread has nothing else to do, and every turn of the event loop would cost as much as a small file. */
+function bytesOf(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+async function classifyFile(path: string): Promise<Outcome> {
+  model ??= loadModel(new Uint8Array(data.model), { worker: false });
   const loaded = await model;
   try {
-    return { predictions: await loaded.classify(path, { topK }) };
+    return { predictions: await loaded.classify(bytesOf(path), { topK: data.topK }) };
   } catch (error) {
     const code = error instanceof TrefoilError ? error.code : 'INTERNAL';
     if (fatal.includes(code)) {
@@ -34,4 +56,17 @@ export default async function classifyFile(path: string): Promise<Outcome> {
     }
     return { error: { code, message: messageOf(error) } };
   }
+}
+
+export default async function classifyFiles(files: string[]): Promise<Portion> {
+  const start = performance.now();
+  await limitSharp();
+  let records = '';
+  const failures: Failure[] = [];
+  for (const file of files) {
+    const outcome = await classifyFile(file);
+    records += format.line({ file, model: data.id, ...outcome });
+    if ('error' in outcome) failures.push({ file, ...outcome.error });
+  }
+  return { records, failures, milliseconds: performance.now() - start };
 }

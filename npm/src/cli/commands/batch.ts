@@ -13,8 +13,8 @@ import { loadModel } from '../../model.js';
 import { badOption } from '../../options.js';
 import { listInputs, type Shard } from '../batch/inputs.js';
 import { lockOutput } from '../batch/lock.js';
-import { RecordFile, formatOf, takeUp, type BatchRecord, type Outcome } from '../batch/records.js';
-import type { BatchData } from '../batch/worker.js';
+import { RecordFile, formatOf, takeUp, type Failure, type FormatName } from '../batch/records.js';
+import type { BatchData, Portion } from '../batch/worker.js';
 import type { OutputFlags } from '../flags.js';
 import { checkNotInput } from '../output-file.js';
 import { ProgressLine, printResult } from '../terminal.js';
@@ -22,7 +22,7 @@ import { ProgressLine, printResult } from '../terminal.js';
 export interface BatchFlags extends OutputFlags {
   model: string;
   out: string;
-  format?: 'jsonl' | 'csv';
+  format?: FormatName;
   topK: number;
   workers?: number;
   shard: Shard;
@@ -46,12 +46,12 @@ interface Summary {
   seconds: number;
   imagesPerSecond: number;
   /** The first of those that were skipped. */
-  failures: { file: string; code: string; message: string }[];
+  failures: Failure[];
 }
 
 const namedFailures = 20;
-/** Results may wait for a slow image before them in the order, so many a thread. */
-const waitingResults = 64;
+/** Messages between threads cost as much as a small picture, so pictures travel in portions; but a portion is short. */
+const portions = { milliseconds: 50, most: 32, waitingAThread: 8 };
 
 interface Plan {
   files: string[];
@@ -61,11 +61,11 @@ interface Plan {
 }
 
 /**
- * Outcomes in the order of the files. At most two images a thread are under way, and what is done is held back only until
- * its turn: memory does not grow with the number of images. After an abort nothing new begins.
+ * Portions of outcomes in the order of the files. At most two a thread are under way, and what is done is held back only
+ * until its turn: memory does not grow with the number of images. After an abort nothing new begins.
  */
-async function* outcomes({ files, data, workers, signal }: Plan): AsyncGenerator<[string, Outcome]> {
-  const pool = new Piscina<string, Outcome>({
+async function* outcomes({ files, data, workers, signal }: Plan): AsyncGenerator<[string[], Portion]> {
+  const pool = new Piscina<string[], Portion>({
     filename: fileURLToPath(new URL('./node-batch-worker.js', import.meta.url)),
     minThreads: workers,
     maxThreads: workers,
@@ -73,15 +73,28 @@ async function* outcomes({ files, data, workers, signal }: Plan): AsyncGenerator
     atomics: 'disabled',
     workerData: data,
   });
-  const waiting: [string, Promise<Outcome>][] = [];
+  const format = formatOf(data.format, data.topK);
+  const waiting: [string[], Promise<Portion>][] = [];
   let next = 0;
   let running = 0;
-  const run = async (file: string): Promise<Outcome> => {
+  let milliseconds = Infinity; // an image takes
+  /** Where a thread is gone, and Piscina starts another one, it is for the image at fault to say so, and no other. */
+  const attempt = async (part: string[]): Promise<Portion> => {
     try {
-      return await pool.run(file);
+      const portion = await pool.run(part);
+      milliseconds = portion.milliseconds / part.length;
+      return portion;
     } catch (error) {
-      // The thread is gone, and Piscina starts another one.
-      return { error: { code: 'INTERNAL', message: `a worker thread failed: ${messageOf(error)}` } };
+      if (part.length > 1) return joined(await Promise.all(part.map((file) => attempt([file]))));
+      const failure = { code: 'INTERNAL', message: `a worker thread failed: ${messageOf(error)}` };
+      const file = part[0]!;
+      const records = format.line({ file, model: data.id, error: failure });
+      return { records, failures: [{ file, ...failure }], milliseconds: 0 };
+    }
+  };
+  const run = async (part: string[]): Promise<Portion> => {
+    try {
+      return await attempt(part);
     } finally {
       --running;
       start();
@@ -92,24 +105,31 @@ async function* outcomes({ files, data, workers, signal }: Plan): AsyncGenerator
       !signal.aborted &&
       next < files.length &&
       running < 2 * workers &&
-      waiting.length < waitingResults * workers
+      waiting.length < portions.waitingAThread * workers
     ) {
-      const file = files[next++]!;
+      const size = Math.max(1, Math.min(portions.most, Math.floor(portions.milliseconds / milliseconds)));
+      const part = files.slice(next, (next += size));
       ++running;
-      waiting.push([file, run(file)]);
+      waiting.push([part, run(part)]);
     }
   };
   try {
     start();
     while (waiting.length > 0) {
-      const [file, outcome] = waiting.shift()!;
-      yield [file, await outcome];
+      const [part, portion] = waiting.shift()!;
+      yield [part, await portion];
       start();
     }
   } finally {
     await pool.destroy();
   }
 }
+
+const joined = (parts: readonly Portion[]): Portion => ({
+  records: parts.map(({ records }) => records).join(''),
+  failures: parts.flatMap(({ failures }) => failures),
+  milliseconds: 0,
+});
 
 function durationText(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
@@ -120,7 +140,7 @@ function durationText(seconds: number): string {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
 
-async function readModel(path: string, topK: number): Promise<BatchData & { id: string; classes: number }> {
+async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'format'>> {
   if (extname(path).toLowerCase() === '.onnx') {
     throw badOption('model', `${path}: batch runs ternary models; quantize it first (trefoil quantize)`);
   }
@@ -132,18 +152,18 @@ async function readModel(path: string, topK: number): Promise<BatchData & { id: 
   const shared = new SharedArrayBuffer(bytes.length);
   new Uint8Array(shared).set(bytes);
   const id = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
-  return { model: shared, topK: classes, id, classes };
+  return { model: shared, topK: classes, id };
 }
 
 async function alreadyDone(
   flags: BatchFlags,
   format: ReturnType<typeof formatOf>,
-  model: { id: string; classes: number },
+  model: Omit<BatchData, 'format'>,
 ): Promise<Set<string>> {
   const found = await stat(flags.out).catch(() => undefined);
   if (!found || found.size === 0) return new Set();
   if (!found.isFile()) throw badOption('out', `${flags.out} is not a file`);
-  if (flags.resume) return takeUp(flags.out, format, model.id, model.classes);
+  if (flags.resume) return takeUp(flags.out, format, model.id, model.topK);
   throw badOption('out', `${flags.out} exists; --resume goes on with it, or choose another --out`);
 }
 
@@ -152,17 +172,17 @@ export async function batch(given: string[], flags: BatchFlags, signal: AbortSig
   checkNotInput(flags.out, [flags.model, ...given]);
   const model = await readModel(flags.model, flags.topK);
   const files = await listInputs(given, flags.shard);
-  const name = flags.format ?? (extname(flags.out).toLowerCase() === '.csv' ? 'csv' : 'jsonl');
-  const format = formatOf(name, model.classes);
+  const name: FormatName = flags.format ?? (extname(flags.out).toLowerCase() === '.csv' ? 'csv' : 'jsonl');
+  const format = formatOf(name, model.topK);
   const unlock = await lockOutput(flags.out);
   try {
     const done = await alreadyDone(flags, format, model);
     const todo = files.filter((file) => !done.has(file));
     const output = await RecordFile.open(flags.out, format);
     const workers = Math.max(1, Math.min(flags.workers ?? availableParallelism(), todo.length));
-    const plan = { files: todo, data: { model: model.model, topK: model.topK }, workers, signal };
+    const plan = { files: todo, data: { ...model, format: name }, workers, signal };
     try {
-      const summary = await work(plan, output, model.id, flags);
+      const summary = await work(plan, output, flags);
       summary.resumed = files.length - todo.length;
       summary.images = files.length;
       printResult(flags.json ?? false, summary, () => summaryText(summary));
@@ -175,7 +195,7 @@ export async function batch(given: string[], flags: BatchFlags, signal: AbortSig
   }
 }
 
-async function work(plan: Plan, output: RecordFile, model: string, flags: BatchFlags): Promise<Summary> {
+async function work(plan: Plan, output: RecordFile, flags: BatchFlags): Promise<Summary> {
   const progress = new ProgressLine(flags.quiet ?? false);
   const { files, workers, signal } = plan;
   const failures: Summary['failures'] = [];
@@ -184,19 +204,14 @@ async function work(plan: Plan, output: RecordFile, model: string, flags: BatchF
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   try {
-    for await (const [file, outcome] of outcomes(plan)) {
-      if ('error' in outcome) {
-        // Missing for every picture: nothing is written down as if the pictures were at fault.
-        if (outcome.error.code === 'MISSING_PEER') {
-          throw new TrefoilError('MISSING_PEER', outcome.error.message, { package: 'sharp' });
-        }
-        ++skipped;
-        if (failures.length < namedFailures) failures.push({ file, ...outcome.error });
-      } else {
-        ++classified;
-      }
-      const record: BatchRecord = { file, model, ...outcome };
-      await output.append(record);
+    for await (const [part, portion] of outcomes(plan)) {
+      // Missing for every picture: nothing is written down as if the pictures were at fault.
+      const missing = portion.failures.find(({ code }) => code === 'MISSING_PEER');
+      if (missing) throw new TrefoilError('MISSING_PEER', missing.message, { package: 'sharp' });
+      skipped += portion.failures.length;
+      classified += part.length - portion.failures.length;
+      failures.push(...portion.failures.slice(0, namedFailures - failures.length));
+      await output.append(portion.records);
       const count = classified + skipped;
       const rate = count / seconds();
       const left = durationText((files.length - count) / rate);
