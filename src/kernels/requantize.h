@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 
 #include "base/fixed_point.h"
@@ -20,67 +22,94 @@ inline bool requantizerSupports(std::span<const FixedPoint> factors) {
 
 // One filter's factor and clamp, ready for vectors of accumulators.
 //
-// Only the upper half of the 64-bit product is needed: with a shift of 32 + s, floor(x / 2^(32+s)) equals
-// floor(floor(x / 2^32) / 2^s), and picking upper halves is one shuffle. For s > 0 the rounding term is a
-// multiple of 2^32 and can be added to the upper half as well. The shifts 31 and 32 (factors of a quarter and
-// more) need it earlier; they are rare and go lane by lane.
+// In doubles: a factor of 31 bits times 2^-shift is one, the product with an accumulator is exact below 53
+// bits, and adding 1.5 * 2^52 leaves the nearest integer in the low half of the result. That takes half of
+// the operations of 64-bit integer products. It is the rounding rule itself wherever every product that the
+// clamp does not swallow fits 53 bits and none of them lies halfway between two integers. Both can be told
+// from the factor: with multiplier = m * 2^t, m odd, products of more bits are at least 2^(53 + t - shift),
+// and halfway are only odd multiples of m / 2. Other factors are rare and take 64-bit integers.
 class Requantizer {
  public:
-  // Memory for the multiplier, which must outlive the Requantizer. Were it a plain splat, clang would turn
-  // the widening multiplications into full 64-bit ones, which cost three times as much.
-  struct Room {
-    alignas(16) std::int32_t multiplier[4];
-  };
-
-  Requantizer(FixedPoint factor, int zero_point, int low, int high, Room& room)
-      : multiplier_(room.multiplier),
-        rounding_(wasm_i32x4_splat(factor.shift > 32 ? 1 << (factor.shift - 33) : 0)),
-        zero_point_(wasm_i16x8_splat(static_cast<std::int16_t>(zero_point))),
+  // factor: as requantizerSupports(); 0 <= low <= high <= 255, zero_point 0..255.
+  Requantizer(FixedPoint factor, int zero_point, int low, int high)
+      : offset_(wasm_f64x2_splat(kInteger + zero_point)),
         low_(wasm_i16x8_splat(static_cast<std::int16_t>(low))),
         high_(wasm_i16x8_splat(static_cast<std::int16_t>(high))),
-        shift_(factor.shift) {
-    for (std::int32_t& lane : room.multiplier) lane = factor.multiplier;
+        factor_(factor),
+        zero_point_(zero_point),
+        in_doubles_(isExactInDoubles(factor, zero_point, low, high)) {
+    const double unit = std::bit_cast<double>(std::uint64_t{1023U - factor.shift} << 52);  // 2^-shift
+    scale_ = wasm_f64x2_splat(factor.multiplier * unit);
   }
 
-  // Eight accumulators to eight values 0..255 in i16 lanes. Saturating to 16 bits before the zero point is
-  // added is harmless, because the clamp's range is within 0..255.
+  // Eight accumulators to eight values 0..255 in i16 lanes.
   TREFOIL_INLINE v128_t apply(v128_t a, v128_t b) const {
-    if (shift_ <= 32) [[unlikely]] {
-      a = scaleLanes(a);
-      b = scaleLanes(b);
-    } else {
-      asm volatile("" ::"r"(multiplier_) : "memory");  // hides that all four numbers are equal
-      const v128_t multiplier = wasm_v128_load(multiplier_);
-      a = scale(a, multiplier);
-      b = scale(b, multiplier);
-    }
-    const v128_t q = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero_point_);
-    return wasm_i16x8_min(wasm_i16x8_max(q, low_), high_);
+    if (!in_doubles_) [[unlikely]]
+      return applyInIntegers(a, b);
+    // Saturating to 16 bits is harmless, because the clamp's range is within 0..255.
+    return wasm_i16x8_min(wasm_i16x8_max(wasm_i16x8_narrow_i32x4(scale(a), scale(b)), low_), high_);
   }
 
  private:
-  TREFOIL_INLINE v128_t scale(v128_t accumulators, v128_t multiplier) const {
-    const v128_t even = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier);
-    const v128_t odd = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
-    return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(even, odd, 1, 3, 5, 7), rounding_), shift_ - 32);
+  static constexpr double kInteger = 6755399441055744.0;  // 1.5 * 2^52
+
+  static bool isExactInDoubles(FixedPoint factor, int zero_point, int low, int high) {
+    if (factor.multiplier == 0) return true;
+    const int zeros = std::countr_zero(static_cast<std::uint32_t>(factor.multiplier));
+    // Results this far from the zero point are clamped, rounded up or down.
+    const int clamped = std::max(std::abs(high - zero_point), std::abs(zero_point - low)) + 1;
+    const bool whole_products = factor.shift - zeros <= 53 && clamped <= 1LL << (53 + zeros - factor.shift);
+    const bool never_halfway = factor.multiplier >> zeros >= 2 * clamped;
+    return whole_products && never_halfway && factor.shift > kMinShift;  // below 2^30: 32 bits hold them
   }
 
-  // By scalar products: with vectors here too, clang would merge parts of both branches, and what it
-  // multiplies in another block than it widens becomes a full 64-bit multiplication as well.
-  TREFOIL_INLINE v128_t scaleLanes(v128_t accumulators) const {
+  // zero_point + accumulators * factor, not yet clamped.
+  TREFOIL_INLINE v128_t scale(v128_t accumulators) const {
+    const v128_t front = wasm_f64x2_convert_low_i32x4(accumulators),
+                 back = wasm_f64x2_convert_low_i32x4(wasm_i64x2_shuffle(accumulators, accumulators, 1, 1));
+    return wasm_i32x4_shuffle(wasm_f64x2_add(wasm_f64x2_mul(front, scale_), offset_),
+                              wasm_f64x2_add(wasm_f64x2_mul(back, scale_), offset_), 0, 2, 4, 6);
+  }
+
+  // The same by products of 64 bits, of which the upper halves are enough: floor(x / 2^(32 + s)) equals
+  // floor(floor(x / 2^32) / 2^s). For s > 0 the rounding term is a multiple of 2^32 and can be added to the
+  // upper half as well; the shifts 31 and 32 go lane by lane.
+  __attribute__((noinline)) v128_t applyInIntegers(v128_t a, v128_t b) const {
+    if (factor_.shift <= 32) return narrow(scaleLanes(a), scaleLanes(b));
+    // In memory whose contents clang can't see: of a plain splat it would make full 64-bit multiplications,
+    // which cost three times as much.
+    alignas(16) std::int32_t room[4] = {factor_.multiplier, factor_.multiplier, factor_.multiplier,
+                                        factor_.multiplier};
+    asm volatile("" ::"r"(room) : "memory");
+    const v128_t multiplier = wasm_v128_load(room);
+    const v128_t rounding = wasm_i32x4_splat(1 << (factor_.shift - 33));
+    const auto upper = [&](v128_t accumulators) {
+      const v128_t front = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier),
+                   back = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
+      return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(front, back, 1, 3, 5, 7), rounding),
+                            static_cast<std::uint32_t>(factor_.shift) - 32);
+    };
+    return narrow(upper(a), upper(b));
+  }
+
+  v128_t narrow(v128_t a, v128_t b) const {
+    const v128_t zero_point = wasm_i16x8_splat(static_cast<std::int16_t>(zero_point_));
+    const v128_t q = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero_point);
+    return wasm_i16x8_min(wasm_i16x8_max(q, low_), high_);
+  }
+
+  v128_t scaleLanes(v128_t accumulators) const {
     std::int32_t lanes[4];
     wasm_v128_store(lanes, accumulators);
     TREFOIL_NO_VECTORS
-    for (std::int32_t& lane : lanes) {
-      lane = static_cast<std::int32_t>(
-          scaleAccumulator(lane, {multiplier_[0], static_cast<std::uint8_t>(shift_)}));
-    }
+    for (std::int32_t& lane : lanes) lane = static_cast<std::int32_t>(scaleAccumulator(lane, factor_));
     return wasm_v128_load(lanes);
   }
 
-  const std::int32_t* multiplier_;
-  v128_t rounding_, zero_point_, low_, high_;
-  std::uint32_t shift_;
+  v128_t scale_, offset_, low_, high_;
+  FixedPoint factor_;
+  int zero_point_;
+  bool in_doubles_;
 };
 
 }  // namespace trefoil

@@ -78,7 +78,7 @@ Times timeLayer(const Layer& layer, int passes) {
   ConvTask task = convTask(shape);
   const std::vector<std::uint8_t> pads(shape.channels, 0);
   const std::vector<std::int32_t> bias(shape.filters, 1000);
-  const std::vector<FixedPoint> factors(shape.filters, FixedPoint{1 << 30, 44});
+  const std::vector<FixedPoint> factors(shape.filters, FixedPoint{1518500249, 44});
   task.pad_values = pads;
   task.bias = bias;
   task.factors = factors;

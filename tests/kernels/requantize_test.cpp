@@ -21,7 +21,8 @@ std::int64_t floorDivide(std::int64_t a, std::int64_t b) { return a / b - (a % b
 std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
   std::vector<std::int32_t> values = {kLeast, kLeast + 1, -65536, -32769, -32768, -1,        0,
                                       1,      32767,      32768,  65535,  65536,  kMost - 1, kMost};
-  for (int result = -300; result <= 300; result += 7) {
+  values.push_back((1 << 30) - 1);  // times 2^30 + 1 nearly halfway between integers
+  for (int result = -300; result <= 300; ++result) {
     if (factor.multiplier == 0) break;
     const long double at =
         (result - 0.5L) * static_cast<long double>(std::int64_t{1} << factor.shift) / factor.multiplier;
@@ -38,15 +39,15 @@ std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
 
 TEST_CASE("vectors round like the definition, for every shift") {
   for (int shift = kMinShift; shift <= kMaxShift; ++shift) {
-    for (const std::int32_t multiplier :
-         {0, 1, 3, 1 << 30, (1 << 30) + 12345, 1518500249, kMost - 1, kMost}) {
+    for (const std::int32_t multiplier : {0, 1, 3, 1 << 30, (1 << 30) + 1, (1 << 30) + 12345, 1518500249,
+                                          1025 << 20, 255 << 23, kMost - 1, kMost}) {
       const FixedPoint factor{multiplier, static_cast<std::uint8_t>(shift)};
       const std::vector<std::int32_t> values = interestingAccumulators(factor);
-      const int clamps[][3] = {{0, 0, 255}, {255, 0, 255}, {128, 3, 250}, {7, 7, 15}, {0, 255, 255}};
+      const int clamps[][3] = {{0, 0, 255}, {255, 0, 255}, {128, 3, 250},
+                               {7, 7, 15},  {0, 0, 15},    {0, 255, 255}};
       bool equal = true, as_defined = true;
       for (const auto& [zero_point, low, high] : clamps) {
-        Requantizer::Room room;
-        const Requantizer requantizer(factor, zero_point, low, high, room);
+        const Requantizer requantizer(factor, zero_point, low, high);
         for (std::size_t i = 0; i < values.size(); i += 8) {
           std::int16_t lanes[8];
           wasm_v128_store(lanes,

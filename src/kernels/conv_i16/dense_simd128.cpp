@@ -159,8 +159,7 @@ void writeTiles(const ConvTask& task, int filter, const Tiles& tiles, const v128
     return;
   }
   std::uint8_t* plane = static_cast<std::uint8_t*>(output) + filter * planeStride(task.out);
-  Requantizer::Room room;
-  const Requantizer requantizer(task.factors[filter], task.zero_point, task.low, task.high, room);
+  const Requantizer requantizer(task.factors[filter], task.zero_point, task.low, task.high);
   for (int t = 0; t < tiles.count; ++t) {
     const v128_t q = requantizer.apply(sums[2 * t], sums[2 * t + 1]);
     const v128_t bytes = wasm_u8x16_narrow_i16x8(q, q);

@@ -191,8 +191,7 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
       padded.fill(task, input + channel * planeStride(task.in), task.pad_values[channel], scratch);
     }
     std::uint8_t* to = static_cast<std::uint8_t*>(output) + k * plane;
-    Requantizer::Room room;
-    const Requantizer requantizer(task.factors[k], task.zero_point, task.low, task.high, room);
+    const Requantizer requantizer(task.factors[k], task.zero_point, task.low, task.high);
     for (int x = 0; x < width; x += kStrip) {
       const int first = std::max(0, std::min(x, width - kStrip));
       sum({scratch + first * task.window.stride_w, static_cast<std::size_t>(padded.row_bytes),

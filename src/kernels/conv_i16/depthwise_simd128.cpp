@@ -113,8 +113,7 @@ void run(const ConvTask& task, const AlignedBuffer& packed, const std::uint8_t* 
       }
       continue;
     }
-    Requantizer::Room room;
-    const Requantizer requantizer(task.factors[k], task.zero_point, task.low, task.high, room);
+    const Requantizer requantizer(task.factors[k], task.zero_point, task.low, task.high);
     for (std::size_t i = 0; i < pixels; i += kPixels) {
       sumPixels(plane + i, offsets, weights, pairs, bias, sums);
       wasm_v128_store(result + i, wasm_u8x16_narrow_i16x8(requantizer.apply(sums[0], sums[1]),

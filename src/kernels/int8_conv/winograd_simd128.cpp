@@ -219,7 +219,7 @@ class Writer {
       : task_(task),
         bias_(wasm_i32x4_splat(task.bias[filter])),
         requantizer_(task.accumulators ? FixedPoint{1 << 30, 40} : task.factors[filter], task.zero_point,
-                     task.low, task.high, room_) {}
+                     task.low, task.high) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -252,7 +252,6 @@ class Writer {
  private:
   const ConvTask& task_;
   v128_t bias_;
-  Requantizer::Room room_;
   Requantizer requantizer_;
 };
 

@@ -6,8 +6,8 @@ namespace trefoil {
 namespace {
 
 struct Lanes {
-  Lanes(const MulTask& task, Requantizer::Room& room)
-      : requantizer(task.factor, task.zero_point, task.low, task.high, room),
+  Lanes(const MulTask& task)
+      : requantizer(task.factor, task.zero_point, task.low, task.high),
         zero_a(wasm_i16x8_splat(static_cast<std::int16_t>(task.zero_points[0]))),
         zero_b(wasm_i16x8_splat(static_cast<std::int16_t>(task.zero_points[1]))) {}
 
@@ -30,8 +30,7 @@ struct Lanes {
 }  // namespace
 
 void mulSimd128(const MulTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out) {
-  Requantizer::Room room;
-  const Lanes lanes(task, room);
+  const Lanes lanes(task);
   if (task.per_channel) {
     const std::size_t stride = planeStride(task.shape);
     if (stride % 16 != 0) return mulScalar(task, a, b, out);  // single pixels

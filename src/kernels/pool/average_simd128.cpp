@@ -73,8 +73,7 @@ v128_t sumOfTaps(const std::uint16_t* from, int kernel, int dilation) {
 void averageAlongRow(const PoolTask& task, const std::uint16_t* sums, int count, int pixels,
                      std::uint8_t* out) {
   const Window& w = task.window;
-  Requantizer::Room room;
-  const Requantizer requantizer(task.factor(pixels), task.zero_point, task.low, task.high, room);
+  const Requantizer requantizer(task.factor(pixels), task.zero_point, task.low, task.high);
   const v128_t zero_points = wasm_i32x4_splat(pixels * task.input_zero_point);
   for (int x = 0; x < count; x += 8) {
     v128_t sum = sumOfTaps(sums + x * w.stride_w, w.kernel_w, w.dilation_w);

@@ -182,7 +182,6 @@ void writeSumOutput(const ConvTask& task, const SumLayout& layout, const SumTile
                     std::size_t filter_stride, void* output) {
   LanePixels lanes[16];
   if (!layout.pointwise) locateLanes(task, layout, tile, lanes);
-  Requantizer::Room room;
   const int pixels = tile.width * layout.lanes;
   for (int i = 0; i < filters; ++i, accumulators += filter_stride) {
     const std::size_t filter = static_cast<std::size_t>(first_filter) + i;
@@ -193,7 +192,7 @@ void writeSumOutput(const ConvTask& task, const SumLayout& layout, const SumTile
       continue;
     }
     std::uint8_t* plane = static_cast<std::uint8_t*>(output) + filter * planeStride(task.out);
-    const Requantizer requantizer(task.factors[filter], task.zero_point, task.low, task.high, room);
+    const Requantizer requantizer(task.factors[filter], task.zero_point, task.low, task.high);
     alignas(16) std::uint8_t bytes[16 * kMaxTile];
     std::uint8_t* to =
         layout.pointwise ? plane + static_cast<std::size_t>(tile.column) * layout.lanes : bytes;
