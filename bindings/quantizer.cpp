@@ -216,8 +216,9 @@ Result<LayerRecipe> layerIn(const val& fields) {
   return layer;
 }
 
-// fields: groupSize (0: whole filter), scaleLevels (0: free), levelKind, planes, activationBits,
-// residualBits, method, clip, percentile, affineCorrection, layers.
+// fields: aim, target, times ([{ layer, milliseconds: [one a form] }]), otherMilliseconds, groupSize (0:
+// whole filter), scaleLevels (0: free), levelKind, planes, activationBits, residualBits, method, clip,
+// percentile, affineCorrection, layers.
 Result<Recipe> recipeIn(const val& fields) {
   Recipe recipe;
   auto method = methodFromName(fields["method"].as<std::string>());
@@ -229,6 +230,15 @@ Result<Recipe> recipeIn(const val& fields) {
   auto level_kind = levelKindFromName(fields["levelKind"].as<std::string>());
   if (!level_kind) return level_kind.error();
   recipe.level_kind = *level_kind;
+  auto aim = aimFromName(fields["aim"].as<std::string>());
+  if (!aim) return aim.error();
+  recipe.aim = *aim;
+  recipe.target = fields["target"].as<double>();
+  recipe.other_milliseconds = fields["otherMilliseconds"].as<double>();
+  for (const val& times : emscripten::vecFromJSArray<val>(fields["times"])) {
+    recipe.times.push_back(
+        {times["layer"].as<std::string>(), emscripten::vecFromJSArray<double>(times["milliseconds"])});
+  }
   recipe.group_size = fields["groupSize"].as<int>();
   recipe.scale_levels = fields["scaleLevels"].as<int>();
   recipe.planes = fields["planes"].as<int>();

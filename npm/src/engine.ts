@@ -104,7 +104,18 @@ export interface LayerRecipe {
   activationBits?: number;
 }
 
+/** Milliseconds of a layer in each of the module's forms. */
+export interface LayerTimes {
+  layer: string;
+  milliseconds: number[];
+}
+
 export interface Recipe {
+  aim: 'uniform' | 'protect' | 'bytes' | 'top1Loss' | 'milliseconds';
+  /** Of the aims that are named after it; else 0. */
+  target: number;
+  times: LayerTimes[];
+  otherMilliseconds: number;
   method: string;
   groupSize: number;
   /** 0: free. */

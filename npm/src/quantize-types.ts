@@ -34,6 +34,9 @@ export interface LayerOptions {
   activationBits?: number;
 }
 
+/** What a mixed recipe keeps to: at most so many bytes of file, or about so many points of top-1 lost, as predicted. */
+export type Budget = { bytes: number; top1Loss?: undefined } | { top1Loss: number; bytes?: undefined };
+
 /** Options of {@link quantize}. */
 export interface QuantizeOptions extends TaskOptions {
   /**
@@ -41,7 +44,14 @@ export interface QuantizeOptions extends TaskOptions {
    * ranges come from the network's batch norms, which costs accuracy: a warning in the report says so.
    */
   calibration?: Iterable<ImageInput> | AsyncIterable<ImageInput>;
-  /** Weights that share a scale: consecutive input channels, or all of a filter. Default 4. */
+  /**
+   * Chooses the form of each layer's weights (groups of 4 or 64, one plane or two, or int8) by what it costs and by how much it
+   * changes the network's answers on the calibration pictures: the best accuracy in a file of so many bytes, or the fewest
+   * bits at a loss. Goes with `layers`, and with none of groupSize, scaleLevels, levelKind, planes and method. Left out with
+   * all of these, layers have groups of 4 with 4 scale levels, but int8 where that would cost accuracy.
+   */
+  recipe?: Budget;
+  /** Weights that share a scale: consecutive input channels, or all of a filter. Default 4; given, it is that of all layers. */
   groupSize?: number | 'filter';
   /** 4 to 8. Default 8. */
   activationBits?: number;
@@ -108,12 +118,25 @@ export interface LayerReport {
   histogram?: WeightHistogram;
 }
 
+/** One choice of all layers' weights that no other betters both in accuracy and in cost, as predicted before quantizing. */
+export interface FrontierPoint {
+  /** Of the file. */
+  bytes: number;
+  /** Points of top-1. */
+  top1Loss: number;
+  /** Of one picture; null where kernels were not timed. */
+  milliseconds: number | null;
+  chosen: boolean;
+}
+
 export interface QuantizeReport {
   layers: LayerReport[];
   total: LayerReport;
   sourceBytes: number;
   fileBytes: number;
   calibrationImages: number;
+  /** By rising cost; left out where all layers have one form. */
+  frontier?: FrontierPoint[];
   /** What to beware of; left out where there is nothing. */
   warnings?: string[];
 }

@@ -28,6 +28,7 @@ declare const TREFOIL_QUANTIZER: string;
 
 const known = [
   'calibration',
+  'recipe',
   'groupSize',
   'activationBits',
   'residualBits',

@@ -64,6 +64,35 @@ function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
   };
 }
 
+const budgets = ['bytes', 'top1Loss'] as const;
+const formKeys = ['groupSize', 'scaleLevels', 'levelKind', 'planes', 'method'] as const;
+
+/** Who decides on the form of the layers' weights. */
+function aimOf(options: QuantizeOptions): Pick<Recipe, 'aim' | 'target'> {
+  const given = formKeys.filter((key) => options[key] !== undefined);
+  if (options.recipe === undefined) return { aim: given.length > 0 ? 'uniform' : 'protect', target: 0 };
+  if (typeof options.recipe !== 'object' || options.recipe === null) {
+    throw badOption('recipe', 'recipe must be { bytes } or { top1Loss }');
+  }
+  checkKeys(options.recipe, budgets, 'quantize: recipe');
+  const named = Object.entries(options.recipe).filter(([, value]) => value !== undefined);
+  const [first] = named;
+  if (!first || named.length > 1) {
+    throw badOption('recipe', `recipe takes one of ${budgets.join(', ')}, not ${named.length} of them`);
+  }
+  const [aim, target] = first as [(typeof budgets)[number], unknown];
+  if (typeof target !== 'number' || !(target > 0) || !Number.isFinite(target)) {
+    throw badOption('recipe', `recipe.${aim} must be a number above 0, not ${String(target)}`);
+  }
+  if (given.length > 0) {
+    throw badOption(
+      given[0]!,
+      `recipe chooses each layer's weights itself: leave ${given.join(', ')} out, or say it of single layers`,
+    );
+  }
+  return { aim, target };
+}
+
 export function recipeOf(options: QuantizeOptions): Recipe {
   const layers = options.layers ?? {};
   if (typeof layers !== 'object' || Array.isArray(layers)) {
@@ -75,6 +104,9 @@ export function recipeOf(options: QuantizeOptions): Recipe {
   }
   const method = checkMethod(options.method ?? 'compensated');
   return {
+    ...aimOf(options),
+    times: [],
+    otherMilliseconds: 0,
     method,
     groupSize: checkGroupSize(options.groupSize ?? 4),
     scaleLevels: checkScaleLevels(options.scaleLevels ?? (method === 'fgq-two-sided' ? 'free' : 4)),

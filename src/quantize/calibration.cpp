@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "graph/float_eval.h"
 
@@ -151,14 +152,14 @@ Result<Calibration> calibrate(const Graph& graph, const std::vector<std::vector<
     for (std::size_t k = 0; k < filters.size(); ++k) filters[k].add(values.subspan(k * plane, plane));
   };
   for (; image < static_cast<int>(images.size()); ++image) {
-    const auto scores =
-        evaluate(graph, normalize(images[image], graph.inputShape().channels, preprocess), observe);
+    auto scores = evaluate(graph, normalize(images[image], graph.inputShape().channels, preprocess), observe);
     if (!scores) return scores.error();
     if (broken >= 0) {
       return makeError(ErrorCode::kOverflow, "the float network yields infinity or NaN at '" +
                                                  graph.nodes[broken].name + "' for calibration image " +
                                                  std::to_string(image) + "; check mean, std and the model");
     }
+    result.logits.push_back(std::move(*scores));
     if (!done(static_cast<std::size_t>(image) + 1))
       return makeError(ErrorCode::kAborted, "cancelled while calibrating");
   }

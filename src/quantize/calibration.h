@@ -55,7 +55,8 @@ struct Moments {
 struct Calibration {
   std::vector<Histogram> values;  // one a node; empty where not wanted
   std::vector<std::vector<Moments>>
-      filters;  // one a node; of a convolution one a filter, of its pre-activation
+      filters;                             // one a node; of a convolution one a filter, of its pre-activation
+  std::vector<std::vector<float>> logits;  // one an image: the values of the graph's output
 };
 
 struct CalibrationPlan {

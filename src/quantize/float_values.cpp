@@ -6,6 +6,21 @@
 
 namespace trefoil {
 
+void evaluateStep(const Program& program, const Step& step, const std::vector<std::span<const float>>& inputs,
+                  std::span<float> out, const std::function<void(std::span<const float>)>& before_clamp) {
+  if (step.kind == StepKind::kRescale) {
+    std::copy(inputs[0].begin(), inputs[0].end(), out.begin());
+    return;
+  }
+  evaluateNode(program.graph, step.node, inputs, out);
+  if (step.gated) std::transform(out.begin(), out.end(), inputs[0].begin(), out.begin(), std::multiplies<>());
+  if (before_clamp) before_clamp(out);
+  if (step.result == step.node) return;
+  const auto low = static_cast<float>(step.low);
+  const auto high = static_cast<float>(step.high);
+  for (float& v : out) v = std::clamp(v, low, high);
+}
+
 FloatValues::FloatValues(const Program& program, int images)
     : program_(program), images_(images), values_(program.steps.size()) {}
 
@@ -26,17 +41,7 @@ void FloatValues::run(int index, int image, const std::function<void(std::span<c
   const std::span<float> out = value(index, image);
   std::vector<std::span<const float>> inputs;
   for (const int in : step.inputs) inputs.push_back(value(in, image));
-  if (step.kind == StepKind::kRescale) {
-    std::copy(inputs[0].begin(), inputs[0].end(), out.begin());
-    return;
-  }
-  evaluateNode(program_.graph, step.node, inputs, out);
-  if (step.gated) std::transform(out.begin(), out.end(), inputs[0].begin(), out.begin(), std::multiplies<>());
-  if (before_clamp) before_clamp(out);
-  if (step.result == step.node) return;
-  const auto low = static_cast<float>(step.low);
-  const auto high = static_cast<float>(step.high);
-  for (float& v : out) v = std::clamp(v, low, high);
+  evaluateStep(program_, step, inputs, out, before_clamp);
 }
 
 }  // namespace trefoil

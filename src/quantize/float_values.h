@@ -11,6 +11,11 @@
 
 namespace trefoil {
 
+// One step of one image; not the input. inputs: of the step's inputs. `before_clamp` sees
+// the values that a convolution yields before a clamp that its step took in; valid during the call.
+void evaluateStep(const Program& program, const Step& step, const std::vector<std::span<const float>>& inputs,
+                  std::span<float> out, const std::function<void(std::span<const float>)>& before_clamp = {});
+
 // Values of all images of the steps that are still needed.
 class FloatValues {
  public:
@@ -18,9 +23,10 @@ class FloatValues {
 
   // The input step takes the image itself.
   void setInput(int step, int image, std::span<const std::uint8_t> planes, const Preprocess& preprocess);
-  // Any other step; its inputs have been run. `before_clamp` sees the values that a convolution yields before
-  // a clamp that its step took in; valid during the call.
+  // Any other step; its inputs have been run.
   void run(int step, int image, const std::function<void(std::span<const float>)>& before_clamp = {});
+  // All images, one after the other; what setInput() and run() have filled.
+  std::span<const float> values(int step) const { return values_[step]; }
   void release(int step) { std::vector<float>().swap(values_[step]); }
 
  private:

@@ -14,6 +14,7 @@
 #include "quantize/json.h"
 #include "quantize/layer_choice.h"
 #include "quantize/lower.h"
+#include "quantize/mixed_recipe.h"
 #include "quantize/prepare.h"
 #include "quantize/program.h"
 #include "quantize/report.h"
@@ -23,6 +24,8 @@ namespace {
 
 constexpr int kMeasuredImages = 8;       // signal-to-noise ratios are steady enough on these
 constexpr double kQuantizeShare = 0.05;  // of the whole time, that weights take
+constexpr double kChooseCost = 2;        // of choosing layers' weights, in runs of an image
+constexpr int kAttempts = 4;             // at files within a budget
 
 Result<void> checkInput(const QuantizeInput& input) {
   TREFOIL_RETURN_IF_ERROR(validateRecipe(input.recipe));
@@ -56,16 +59,20 @@ Result<void> checkInput(const QuantizeInput& input) {
 // Turns the shares of single phases into one that never falls.
 class Meter {
  public:
-  Meter(const Progress& progress, double images, double corrected) : progress_(progress) {
-    const double total = images + corrected;
+  Meter(const Progress& progress, double images, double chosen, double corrected) : progress_(progress) {
+    const double total = images + chosen + corrected;
     calibrate_end_ = total > 0 ? (1 - kQuantizeShare) * images / total : 0;
+    choose_end_ = total > 0 ? (1 - kQuantizeShare) * (images + chosen) / total : 0;
   }
   bool calibrate(double share) { return tell("calibrate", calibrate_end_ * share, ""); }
+  bool choose(double share, std::string_view layer) {
+    return tell("choose", calibrate_end_ + (choose_end_ - calibrate_end_) * share, layer);
+  }
   bool quantize(double share, std::string_view layer) {
-    return tell("quantize", calibrate_end_ + kQuantizeShare * share, layer);
+    return tell("quantize", choose_end_ + kQuantizeShare * share, layer);
   }
   bool correct(double share, std::string_view layer) {
-    const double start = calibrate_end_ + kQuantizeShare;
+    const double start = choose_end_ + kQuantizeShare;
     return tell("correct", start + (1 - start) * share, layer);
   }
 
@@ -75,7 +82,7 @@ class Meter {
     return !progress_ || progress_(phase, latest_, layer);
   }
   const Progress& progress_;
-  double calibrate_end_ = 0;
+  double calibrate_end_ = 0, choose_end_ = 0;
   double latest_ = 0;
 };
 
@@ -89,6 +96,7 @@ class Quantizer {
         main_cost_(options_.compensated ? 6.0 : 2.0),
         first_cost_(options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0),
         meter_(progress, static_cast<double>(input_.images.size()),
+               input_.recipe.aim == Aim::kUniform ? 0.0 : kChooseCost * options_.images,
                (main_cost_ + first_cost_) * options_.images) {}
 
   Result<Quantized> run() {
@@ -96,20 +104,78 @@ class Quantizer {
     auto calibration = calibrateAll();
     if (!calibration) return calibration.error();
     TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
-    TREFOIL_RETURN_IF_ERROR(lowerAll());
-    const auto errors =
-        correctAll(*calibration, options_, 0, main_cost_ / (main_cost_ + first_cost_), &result_.model.nodes);
-    if (!errors) return errors.error();
-    setLogits(&result_.model);
-    setMetadata();
-    TREFOIL_RETURN_IF_ERROR(makeFirst(*calibration));
-    TREFOIL_RETURN_IF_ERROR(finish(*errors));
-    return std::move(result_);
+    if (input_.recipe.aim == Aim::kUniform) {
+      TREFOIL_RETURN_IF_ERROR(quantizeAll(*calibration));
+      return std::move(result_);
+    }
+    return runMixed(*calibration);
   }
 
  private:
+  Result<void> quantizeAll(const Calibration& calibration) {
+    result_ = {};
+    TREFOIL_RETURN_IF_ERROR(lowerAll());
+    const auto errors =
+        correctAll(calibration, options_, 0, main_cost_ / (main_cost_ + first_cost_), &result_.model.nodes);
+    if (!errors) return errors.error();
+    setLogits(&result_.model);
+    setMetadata();
+    TREFOIL_RETURN_IF_ERROR(makeFirst(calibration));
+    return finish(*errors);
+  }
+
+  // Layers get the forms that the recipe's aim asks for.
+  Result<Quantized> runMixed(const Calibration& calibration) {
+    const std::vector<LayerChoice> own = choices_;
+    const Recipe given = input_.recipe;
+    Recipe aimed = given;
+    MixedInput mixed{&program_, &own, &aimed, &calibration.logits, 0};
+    const SensitivityPlan plan = mixedSensitivity(mixed, options_.images);
+    auto sensitivity = measureSensitivity(
+        program_, plan, input_.images, input_.preprocess,
+        [this](double share, std::string_view layer) { return meter_.choose(share, layer); });
+    if (!sensitivity) return sensitivity.error();
+    const auto other = otherBytes();
+    if (!other) return other.error();
+    mixed.other_bytes = *other;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      auto chosen = chooseMixed(mixed, *sensitivity);
+      if (!chosen) return chosen.error();
+      input_.recipe.layers = given.layers;
+      input_.recipe.layers.insert(input_.recipe.layers.end(), chosen->layers.begin(), chosen->layers.end());
+      auto choices = chooseLayers(program_.graph, input_.recipe);
+      if (!choices) return choices.error();
+      choices_ = std::move(*choices);
+      first_cost_ = options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0;
+      TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
+      result_.report.frontier = std::move(chosen->frontier);
+      // Bytes are predicted closely, but not to the last one.
+      const double over = static_cast<double>(result_.report.file_bytes) - given.target;
+      if (given.aim != Aim::kBytes || over <= 0) return std::move(result_);
+      aimed.target -= over + 64;
+    }
+    return makeError(ErrorCode::kBadOption, "the recipe's bytes can't be met: the smallest file made has " +
+                                                std::to_string(result_.report.file_bytes) + " bytes");
+  }
+
+  // What the file holds besides convolutions, in the recipe's own form.
+  Result<double> otherBytes() {
+    result_ = {};
+    TREFOIL_RETURN_IF_ERROR(lowerAll());
+    setLogits(&result_.model);
+    setMetadata();
+    TREFOIL_RETURN_IF_ERROR(finish(std::vector<OutputError>(program_.steps.size())));
+    return static_cast<double>(result_.report.file_bytes) -
+           static_cast<double>(result_.report.total.file_bytes);
+  }
+
   // Ranges, means and deviations of the batch norms in place of those of images.
   Result<Quantized> runWithoutImages() {
+    if (input_.recipe.aim != Aim::kUniform && input_.recipe.aim != Aim::kProtect) {
+      return makeError(ErrorCode::kBadOption,
+                       "a recipe of bytes, top1Loss or milliseconds is measured on calibration images; give "
+                       "32 or more");
+    }
     if (!meter_.calibrate(0)) return makeError(ErrorCode::kAborted, "cancelled before calibrating");
     const auto statistics = statisticsFromBatchNorms(program_.graph, histogramsNeeded(program_));
     if (!statistics) return statistics.error();

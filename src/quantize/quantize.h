@@ -49,12 +49,21 @@ struct LayerReport {
   WeightHistogram histogram;  // of the weights; empty in the total
 };
 
+// One choice of all layers' forms that no other betters in both, predicted before quantizing.
+struct FrontierPoint {
+  double bytes = 0;         // of the file
+  double top1_loss = 0;     // points
+  double milliseconds = 0;  // NaN where the recipe has no times
+  bool chosen = false;
+};
+
 struct Report {
   std::vector<LayerReport> layers;
   LayerReport
       total;  // sums, and shares weighted by multiply-accumulates (multiplications) or weights (the others)
   std::size_t source_bytes = 0, file_bytes = 0;
   int calibration_images = 0;
+  std::vector<FrontierPoint> frontier;  // empty with a uniform recipe
   std::vector<std::string> warnings;
 };
 

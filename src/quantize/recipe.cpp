@@ -72,6 +72,21 @@ Result<void> checkPlanes(int planes) {
   return badOption("planes are " + std::to_string(planes) + "; there may be 1 or 2");
 }
 
+Result<void> checkAim(const Recipe& recipe) {
+  if (recipe.aim == Aim::kUniform) return {};
+  const Recipe usual;
+  const bool own = recipe.method == usual.method && recipe.group_size == usual.group_size &&
+                   recipe.scale_levels == usual.scale_levels && recipe.level_kind == usual.level_kind &&
+                   recipe.planes == usual.planes;
+  if (!own) {
+    return badOption(
+        "a recipe that chooses each layer's weights goes without group size, scale levels, level "
+        "kind, planes and method for all");
+  }
+  if (recipe.aim == Aim::kProtect || (std::isfinite(recipe.target) && recipe.target > 0)) return {};
+  return badOption("the recipe's bytes, top1Loss or milliseconds must be a number above 0");
+}
+
 // A whole decimal number and nothing else.
 bool parseInt(std::string_view text, int* out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
@@ -173,6 +188,7 @@ Result<void> validateRecipe(const Recipe& recipe) {
   if (!(recipe.percentile > 50 && recipe.percentile <= 100)) {
     return badOption("percentile must be above 50 and at most 100; 99.99 is usual");
   }
+  TREFOIL_RETURN_IF_ERROR(checkAim(recipe));
   for (const LayerRecipe& layer : recipe.layers) {
     if (layer.layer.empty())
       return badOption("a layer's options need the layer's name; inspect prints the names");
@@ -252,6 +268,16 @@ Result<Method> methodFromName(std::string_view name) {
     if (name == methodName(method)) return method;
   }
   return badOption("method " + quoted(name) + " is unknown; use fgq, fgq-two-sided or compensated");
+}
+
+Result<Aim> aimFromName(std::string_view name) {
+  if (name == "uniform") return Aim::kUniform;
+  if (name == "protect") return Aim::kProtect;
+  if (name == "bytes") return Aim::kBytes;
+  if (name == "top1Loss") return Aim::kTop1Loss;
+  if (name == "milliseconds") return Aim::kMilliseconds;
+  return badOption("aim " + quoted(name) +
+                   " is unknown; use uniform, protect, bytes, top1Loss or milliseconds");
 }
 
 }  // namespace trefoil

@@ -31,7 +31,24 @@ struct LayerRecipe {
   std::optional<int> planes;
 };
 
+// What decides on the form of the layers' weights. kUniform: the recipe's own form in all. Else layers get
+// forms of their own (quantize/mixed_recipe.h), and the recipe's own form must be groups of 4 with 4 fitted
+// levels, compensated. kProtect: layers whose errors would cost accuracy get more bits, as few as will do.
+// The others keep to `target`: at most so many bytes of file; at most so many points of top-1 lost, as
+// predicted; at most so many milliseconds, by `times`.
+enum class Aim { kUniform, kProtect, kBytes, kTop1Loss, kMilliseconds };
+
+// Milliseconds of one layer in each of mixedForms(Aim::kMilliseconds).
+struct LayerTimes {
+  std::string layer;
+  std::vector<double> milliseconds;
+};
+
 struct Recipe {
+  Aim aim = Aim::kUniform;
+  double target = 0;
+  std::vector<LayerTimes> times;  // for kMilliseconds
+  double other_milliseconds = 0;  // for kMilliseconds: of everything that is not in `times`
   Method method = Method::kCompensated;
   int group_size = 4;    // 1, 2, 4, ... any number of channels; kWholeFilter
   int scale_levels = 4;  // different scales a filter may have: 2, 4, 8, or kFreeScales
@@ -45,10 +62,10 @@ struct Recipe {
   std::vector<LayerRecipe> layers;
 };
 
-// Errors: kBadOption with the range.
+// Errors: kBadOption with the range; for an aim beside what it chooses itself.
 Result<void> validateRecipe(const Recipe& recipe);
 
-// Canonical JSON with sorted keys: what the file stores and the cache hashes.
+// Canonical JSON with sorted keys: what the file stores. An aim is not in it, what it chose is.
 std::string recipeJson(const Recipe& recipe);
 
 // One "--layer NAME:KEY=VALUE[,KEY=VALUE]" of the command line: weights=int8|ternary, method=...,
@@ -57,6 +74,7 @@ std::string recipeJson(const Recipe& recipe);
 Result<void> addLayerOption(std::string_view option, Recipe* recipe);
 Result<Method> methodFromName(std::string_view name);        // "fgq", "fgq-two-sided", "compensated"
 Result<LevelKind> levelKindFromName(std::string_view name);  // "fitted", "powers-of-2", "powers-of-sqrt-2"
+Result<Aim> aimFromName(std::string_view name);  // "uniform", "protect", "bytes", "top1Loss", "milliseconds"
 
 // Two-sided scales come without codebooks and second planes. `where` begins the message.
 Result<void> checkCombination(Method method, int scale_levels, int planes, std::string_view where);

@@ -156,6 +156,17 @@ std::string reportJson(const Report& report) {
   json.key("sourceBytes").value(static_cast<std::int64_t>(report.source_bytes));
   json.key("fileBytes").value(static_cast<std::int64_t>(report.file_bytes));
   json.key("calibrationImages").value(report.calibration_images);
+  if (!report.frontier.empty()) {
+    json.key("frontier").beginArray();
+    for (const FrontierPoint& point : report.frontier) {
+      json.beginObject();
+      json.key("bytes").value(point.bytes).key("top1Loss").value(point.top1_loss);
+      json.key("milliseconds").value(point.milliseconds);
+      json.key("chosen").value(point.chosen);
+      json.endObject();
+    }
+    json.endArray();
+  }
   if (!report.warnings.empty()) {
     json.key("warnings").beginArray();
     for (const std::string& warning : report.warnings) json.value(warning);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import { loadModel } from 'trefoil';
-import { loadFloatModel, quantize, type Progress } from 'trefoil/quantize';
+import { loadFloatModel, quantize, type Progress, type QuantizeOptions } from 'trefoil/quantize';
 import { expect, test } from 'vitest';
 
 import {
@@ -69,6 +69,52 @@ test('by default 2.5 bits a weight and error compensation, which is nearer to th
     if (i > 0) expect(layer.outputSqnrDb).toBeGreaterThan(plain.report.layers[i]!.outputSqnrDb!);
   });
 }, 120_000);
+
+test('a mixed recipe keeps to a number of bytes, and shows what else there was', async () => {
+  const options = { calibration: calibration(16), labels, preprocess };
+  const bytes = 230_000;
+  const { model, report } = await quantize(onnx, { ...options, recipe: { bytes } });
+  expect(model.length).toBeLessThanOrEqual(bytes);
+  expect(model.length).toBeGreaterThan(0.95 * bytes);
+  expect(
+    new Set(report.layers.map(({ kind, planes, groupSize }) => `${kind} ${planes} ${groupSize}`)).size,
+  ).toBeGreaterThan(2);
+  const { frontier = [] } = report;
+  expect(frontier.length).toBeGreaterThan(5);
+  expect(frontier.filter(({ chosen }) => chosen).length).toBe(1);
+  for (const [i, point] of frontier.entries()) {
+    expect(point.milliseconds).toBeNull();
+    if (i > 0) expect(point.bytes).toBeGreaterThan(frontier[i - 1]!.bytes);
+    if (i > 0) expect(point.top1Loss).toBeLessThanOrEqual(frontier[i - 1]!.top1Loss);
+  }
+  const again = await quantize(onnx, { ...options, recipe: { bytes }, worker: false });
+  expect(Buffer.compare(again.model, model)).toBe(0);
+
+  const impossible = await errorOf(quantize(onnx, { ...options, recipe: { bytes: 10_000 } }));
+  expect(impossible.code).toBe('BAD_OPTION');
+  expect(impossible.message).toMatch(/smallest file of this network is \d{6} bytes/);
+}, 120_000);
+
+test('a mixed recipe takes one budget, and nothing that it chooses itself', async () => {
+  const refusal = async (options: object) =>
+    errorOf(quantize(onnx, { calibration: calibration(1), ...options } as QuantizeOptions));
+  for (const recipe of [
+    5,
+    null,
+    {},
+    { bytes: 1e6, top1Loss: 1 },
+    { bytes: '3MB' },
+    { bytes: 0 },
+    { byte: 1 },
+  ]) {
+    const error = await refusal({ recipe });
+    expect(error.code).toBe('BAD_OPTION');
+    expect(error.message).toMatch(/recipe/);
+  }
+  const error = await refusal({ recipe: { bytes: 1e6 }, groupSize: 4 });
+  expect(error.message).toMatch(/groupSize/);
+  expect((await errorOf(quantize(onnx, { recipe: { bytes: 1e6 } }))).message).toMatch(/calibration images/);
+});
 
 test('layers may have recipes of their own', async () => {
   const name = '/stages/stages.1/first/first.0/Conv';

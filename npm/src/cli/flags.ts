@@ -14,6 +14,22 @@ export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text:
   };
 }
 
+export function above0(text: string): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+const units: Record<string, number> = { '': 1, b: 1, kb: 1e3, mb: 1e6, kib: 1024, mib: 1024 ** 2 };
+
+/** "3MB", "2.5 MiB", "800kB", "3000000". */
+export function byteSize(text: string): number {
+  const [, digits = '', unit = ''] = /^\s*([\d.]+)\s*([a-z]*)\s*$/i.exec(text) ?? [];
+  const bytes = Math.floor(Number(digits || NaN) * (units[unit.toLowerCase()] ?? NaN));
+  if (!(bytes > 0)) throw new InvalidArgumentError('It must be a size like 3MB, 800kB, 2.5MiB or 3000000.');
+  return bytes;
+}
+
 /** "0.485" or a fraction, "123.7/255". */
 function realNumber(text: string): number {
   const parts = text.split('/').map((part) => (part.trim() === '' ? NaN : Number(part)));

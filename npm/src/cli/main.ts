@@ -15,7 +15,14 @@ import { exportCommand, type ExportFlags } from './commands/export.js';
 import { inspect } from './commands/inspect.js';
 import { quantize, type QuantizeFlags } from './commands/quantize.js';
 import { sweep, type SweepFlags } from './commands/sweep.js';
-import { addOutputFlags, addPreprocessFlags, wholeNumber, type OutputFlags } from './flags.js';
+import {
+  above0,
+  addOutputFlags,
+  addPreprocessFlags,
+  byteSize,
+  wholeNumber,
+  type OutputFlags,
+} from './flags.js';
 import type { ModelFlags } from './models.js';
 import { printJson } from './terminal.js';
 
@@ -76,24 +83,38 @@ function quantizeCommand(signal: AbortSignal): Command {
     .requiredOption('-o, --output <file>', 'the .trefoil to write')
     .option('--calibration <images>', 'pictures like those that it will see (none: batch norms stand in)')
     .option('--calibration-count <n>', 'how many of them to use, evenly spread', wholeNumber(1), 64)
-    .option('--group-size <n>', "weights that share a scale, or 'filter'", groupSize, 4)
+    .option(
+      '--bytes <size>',
+      "choose each layer's weights for the best accuracy in a file like 3MB",
+      byteSize,
+    )
+    .option(
+      '--top1-loss <points>',
+      'choose them for the fewest bits that lose about so many points of top-1',
+      above0,
+    )
+    .option('--group-size <n>', "weights that share a scale, or 'filter' (default: 4)", groupSize)
     .option(
       '--scale-levels <n>',
       "different scales a filter may have: 2, 4, 8 or 'free' (default: 4)",
       scaleLevels,
     )
     .addOption(
-      new Option('--level-kind <name>', 'what these scales may be')
-        .choices(['fitted', 'powers-of-2', 'powers-of-sqrt-2'])
-        .default('fitted'),
+      new Option('--level-kind <name>', 'what these scales may be (default: "fitted")').choices([
+        'fitted',
+        'powers-of-2',
+        'powers-of-sqrt-2',
+      ]),
     )
-    .option('--planes <n>', 'ternary planes that a filter is the sum of', wholeNumber(1, 2), 1)
+    .option('--planes <n>', 'ternary planes that a filter is the sum of (default: 1)', wholeNumber(1, 2))
     .option('--activation-bits <n>', 'bits of activations', wholeNumber(4, 8), 8)
     .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
     .addOption(
-      new Option('--method <name>', 'how scales are found')
-        .choices(['compensated', 'fgq', 'fgq-two-sided'])
-        .default('compensated'),
+      new Option('--method <name>', 'how scales are found (default: "compensated")').choices([
+        'compensated',
+        'fgq',
+        'fgq-two-sided',
+      ]),
     )
     .option('--layer <name:key=value>', 'what one layer does differently (may be repeated)', collect, [])
     .option('--labels <file>', 'names of the classes, one a line')

@@ -1,11 +1,14 @@
 import { badOption } from '../../options.js';
 import { quantize as quantizeNetwork } from '../../quantize.js';
 import type {
+  Budget,
   Clip,
+  FrontierPoint,
   LayerOptions,
   LayerReport,
   LevelKind,
   Method,
+  QuantizeOptions,
   QuantizeReport,
 } from '../../quantize-types.js';
 import { preprocessOf, type OutputFlags, type PreprocessFlags } from '../flags.js';
@@ -18,13 +21,15 @@ export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
   output: string;
   calibration?: string;
   calibrationCount: number;
-  groupSize: number | 'filter';
+  bytes?: number;
+  top1Loss?: number;
+  groupSize?: number | 'filter';
   scaleLevels?: 2 | 4 | 8 | 'free';
-  levelKind: LevelKind;
-  planes: 1 | 2;
+  levelKind?: LevelKind;
+  planes?: 1 | 2;
   activationBits: number;
   residualBits: number;
-  method: Method;
+  method?: Method;
   layer: string[];
   labels?: string;
   clip: Clip;
@@ -62,6 +67,19 @@ export function parseLayers(given: readonly string[]): Record<string, LayerOptio
   return layers;
 }
 
+/** The form of the layers' weights, or what chooses it; only what is given. */
+function formOf(flags: QuantizeFlags) {
+  const { bytes, top1Loss, groupSize, scaleLevels, levelKind, planes, method } = flags;
+  const budget = { bytes, top1Loss };
+  const form = { groupSize, scaleLevels, levelKind, planes, method };
+  const given = Object.entries(form).filter(([, value]) => value !== undefined);
+  const chosen = Object.entries(budget).filter(([, value]) => value !== undefined);
+  return {
+    ...(Object.fromEntries(given) as Pick<QuantizeOptions, keyof typeof form>),
+    ...(chosen.length > 0 && { recipe: Object.fromEntries(chosen) as unknown as Budget }),
+  };
+}
+
 export async function quantize(path: string, flags: QuantizeFlags, signal: AbortSignal): Promise<void> {
   checkNotInput(flags.output, [path, flags.labels, flags.calibration]);
   const layers = parseLayers(flags.layer);
@@ -73,13 +91,9 @@ export async function quantize(path: string, flags: QuantizeFlags, signal: Abort
     const chosen = set && spread(set.samples, flags.calibrationCount);
     const { model, report } = await quantizeNetwork(path, {
       ...(chosen && { calibration: chosen.map((sample) => sample.image()) }),
-      groupSize: flags.groupSize,
-      ...(flags.scaleLevels !== undefined && { scaleLevels: flags.scaleLevels }),
-      levelKind: flags.levelKind,
-      planes: flags.planes,
+      ...formOf(flags),
       activationBits: flags.activationBits,
       residualBits: flags.residualBits,
-      method: flags.method,
       clip: flags.clip,
       ...(flags.percentile !== undefined && { percentile: flags.percentile }),
       affineCorrection: flags.affine,
@@ -118,6 +132,32 @@ function layerRow(layer: LayerReport): string[] {
   ];
 }
 
+const shownPoints = 12;
+
+/** Points of the frontier, evenly spread, and the chosen one. */
+function frontierText(points: readonly FrontierPoint[]): string {
+  const right = { right: true };
+  const step = Math.max(1, (points.length - 1) / (shownPoints - 1));
+  const spreadOut = new Set(Array.from({ length: shownPoints }, (_, i) => Math.round(i * step)));
+  const timed = points.some(({ milliseconds }) => milliseconds !== null);
+  return table(
+    [
+      { title: 'file', ...right },
+      { title: 'top-1 lost', ...right },
+      ...(timed ? [{ title: 'ms', ...right }] : []),
+      { title: '' },
+    ],
+    points
+      .filter(({ chosen }, i) => chosen || spreadOut.has(i))
+      .map(({ bytes, top1Loss, milliseconds, chosen }) => [
+        bytesText(bytes),
+        top1Loss.toFixed(2),
+        ...(timed ? [milliseconds?.toFixed(2) ?? ''] : []),
+        chosen ? 'chosen' : '',
+      ]),
+  );
+}
+
 function reportText(output: string, report: QuantizeReport, milliseconds: number): string {
   const right = { right: true };
   const { total } = report;
@@ -137,6 +177,7 @@ function reportText(output: string, report: QuantizeReport, milliseconds: number
       report.layers.map(layerRow),
     ),
     '',
+    ...(report.frontier ? ['as predicted before quantizing:', frontierText(report.frontier), ''] : []),
     `${output}: ${bytesText(report.fileBytes)}, from ${bytesText(report.sourceBytes)} ` +
       `(${(report.sourceBytes / report.fileBytes).toFixed(1)} times smaller)`,
     `${total.bitsPerWeight.toFixed(2)} bits a weight, ${percentText(total.multiplicationsRemoved)} of the multiplications ` +
