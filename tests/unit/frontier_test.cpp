@@ -25,7 +25,7 @@ std::vector<std::vector<Option>> randomLayers(Random& random) {
 }
 
 void forEachSelection(const std::vector<std::vector<Option>>& layers,
-                      const std::function<void(const Selection&)>& use, Selection chosen = {}) {
+                      const std::function<void(const Selection&)>& use, const Selection& chosen = {}) {
   if (chosen.options.size() == layers.size()) return use(chosen);
   const auto& options = layers[chosen.options.size()];
   for (std::size_t i = 0; i < options.size(); ++i) {
