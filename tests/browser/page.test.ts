@@ -40,6 +40,42 @@ async function quantized(): Promise<void> {
   await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });
 }
 
+/** Drops or pastes files. */
+async function give(
+  how: 'drop' | 'paste',
+  target: string,
+  files: { path: string; name: string }[],
+): Promise<void> {
+  const contents = files.map(({ path, name }) => ({ name, base64: readFileSync(path, 'base64') }));
+  await page.evaluate(
+    async ({ contents: list, how: kind, target: place }) => {
+      const transfer = new DataTransfer();
+      for (const { name, base64 } of list) {
+        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+        const type = name.endsWith('.png') ? 'image/png' : '';
+        transfer.items.add(new File([bytes], name, { type }));
+      }
+      const event =
+        kind === 'drop'
+          ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
+          : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
+      document.querySelector(place)!.dispatchEvent(event);
+    },
+    { contents, how, target },
+  );
+}
+
+/** What axe finds wrong. */
+async function violations(): Promise<string[]> {
+  await page.evaluate(axe);
+  const found = (await page.evaluate('axe.run()')) as {
+    violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
+  };
+  return found.violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')} ${nodes[0]!.failureSummary}`,
+  );
+}
+
 /** Waits until all images of a set have been classified. */
 async function classified(): Promise<void> {
   await page.waitForSelector('#outcome:not([hidden]) #totals:not([hidden])', { timeout: 60_000 });
@@ -128,22 +164,14 @@ describe('the bundled network', () => {
     await classified();
     expect(await page.isHidden('#top1-head')).toBe(true); // no labels, so no accuracy
 
-    for (const kind of ['drop', 'paste']) {
-      const bytes = [...readFileSync(pictures[0]!)];
-      await page.evaluate(
-        ({ data, how }) => {
-          const transfer = new DataTransfer();
-          const blob = new Uint8Array(data);
-          for (let i = 0; i < 3; ++i) transfer.items.add(new File([blob], `${i}.png`, { type: 'image/png' }));
-          const event =
-            how === 'drop'
-              ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true })
-              : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
-          document.querySelector('#results')!.replaceChildren();
-          document.querySelector(how === 'drop' ? '#image-drop' : 'body')!.dispatchEvent(event);
-        },
-        { data: bytes, how: kind },
-      );
+    const three = Array.from({ length: 3 }, (_, i) => ({ path: pictures[0]!, name: `${i}.png` }));
+    for (const [kind, target] of [
+      ['drop', '#image-drop'],
+      ['paste', 'body'],
+      ['drop', '#report-card'], // beside the marked place
+    ] as const) {
+      await page.$eval('#results', (results) => results.replaceChildren());
+      await give(kind, target, three);
       await page.waitForFunction(() => document.querySelectorAll('.result').length === 3);
       await classified();
     }
@@ -259,6 +287,8 @@ describe('a .trefoil', () => {
     await classified();
     expect(await page.locator('#totals-body tr').count()).toBe(1);
     expect(await page.innerText('#agreement')).toBe('2 images classified.');
+    expect(await violations()).toEqual([]);
+    await page.screenshot({ path: join(screenshots, 'trefoil.png'), fullPage: true });
   });
 
   test('has no float network to compare with, which the comparison says', async () => {
@@ -349,6 +379,11 @@ describe("a visitor's own network", () => {
     await page.fill('#resize', '64');
   }, 60_000);
 
+  test('has a form that can be read by everyone', async () => {
+    expect(await violations()).toEqual([]);
+    await page.screenshot({ path: join(screenshots, 'own-network.png'), fullPage: true });
+  });
+
   test('needs a file and pictures, and says so', async () => {
     await page.click('#quantize');
     expect(await page.innerText('#quantize-error')).toContain('.onnx');
@@ -365,6 +400,17 @@ describe("a visitor's own network", () => {
     await page.setInputFiles('#image-files', pictures);
     await classified();
     expect(await page.innerText('#results')).toMatch(/[a-z]+-[a-z]+/);
+  });
+
+  test('is dropped, anywhere on the page', async () => {
+    const path = join(root, 'models/signs/signs.onnx');
+    for (const target of ['#model-drop', 'footer']) {
+      await page.check('input[name=source][value=bundled]');
+      expect(await page.isHidden('#own-options')).toBe(true);
+      await give('drop', target, [{ path, name: `${target.slice(1)}.onnx` }]);
+      expect(await page.innerText('#own-name')).toBe(`${target.slice(1)}.onnx`);
+      expect(await page.isVisible('#own-options')).toBe(true);
+    }
   });
 
   test('is quantized from an address; one that is missing is named', async () => {
@@ -384,6 +430,27 @@ describe("a visitor's own network", () => {
     expect(await page.innerText('#quantize-error')).toContain('BAD_ONNX');
   });
 });
+
+test('goes by keyboard alone', async () => {
+  await open(quick);
+  const focused = () => page.evaluate(() => document.activeElement?.id ?? '');
+  const tabTo = async (id: string) => {
+    for (let i = 0; i < 60 && (await focused()) !== id; ++i) await page.keyboard.press('Tab');
+    expect(await focused()).toBe(id);
+  };
+  await tabTo('group-size');
+  await page.keyboard.press('ArrowDown');
+  expect(await page.inputValue('#group-size')).toBe('8');
+  await tabTo('quantize');
+  await page.keyboard.press('Enter');
+  await classified();
+  await tabTo('onnxruntime');
+  const outline = await page.$eval('#onnxruntime', (button) => getComputedStyle(button).outlineStyle);
+  expect(outline).toBe('solid');
+  await tabTo('results'); // scrolls by arrows
+  await page.keyboard.press('End');
+  await page.waitForFunction(() => document.querySelector('#results')!.scrollTop > 0);
+}, 90_000);
 
 test('works where the server states the policy, for its workers as well, and isolates the page', async () => {
   const [, policy] = /`(default-src [^`]+)`/.exec(readFileSync(join(root, 'docs/page.md'), 'utf8'))!;
@@ -442,16 +509,7 @@ describe.each([
     await page.click('#onnxruntime');
     await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-    await page.evaluate(axe);
-    const { violations } = (await page.evaluate('axe.run()')) as {
-      violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
-    };
-    expect(
-      violations.map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes.map(({ target }) => target).join(' ')} ${nodes[0]!.failureSummary}`,
-      ),
-    ).toEqual([]);
+    expect(await violations()).toEqual([]);
     await page.screenshot({ path: join(screenshots, `page-${width}-${colorScheme}.png`), fullPage: true });
   });
 });

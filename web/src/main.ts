@@ -270,6 +270,12 @@ element('cancel').addEventListener('click', () => running?.abort());
 element('classify').addEventListener('click', () => void runClassify(signs.test));
 element('image-files').addEventListener('change', () => classifyFiles(filesOf('image-files')));
 onDrop(element('image-drop'), classifyFiles);
+// Beside the marked places a file is taken for what it is; browsers would leave the page for it.
+onDrop(document.body, (files) => {
+  const network = files.find(({ name }) => /\.(onnx|trefoil)$/i.test(name));
+  if (network) chooseFile(network);
+  else if (opened) classifyFiles(files.filter(({ type }) => type.startsWith('image/')));
+});
 element('download-onnx').addEventListener('click', () => void downloadOnnx());
 element('onnxruntime').addEventListener('click', () => void runOnnxruntime());
 element('camera-start').addEventListener('click', () => void runCamera());

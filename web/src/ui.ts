@@ -36,7 +36,7 @@ export function median(values: number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Makes an element take dropped files, and say so while they hover over it. */
+/** Makes an element take dropped files, and say so while they hover over it. Elements inside it come first. */
 export function onDrop(target: HTMLElement, take: (files: File[]) => void): void {
   target.addEventListener('dragover', (event) => {
     event.preventDefault();
@@ -45,6 +45,7 @@ export function onDrop(target: HTMLElement, take: (files: File[]) => void): void
   target.addEventListener('dragleave', () => target.classList.remove('over'));
   target.addEventListener('drop', (event) => {
     event.preventDefault();
+    event.stopPropagation();
     target.classList.remove('over');
     take([...(event.dataTransfer?.files ?? [])]);
   });
