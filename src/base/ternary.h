@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace trefoil {
@@ -11,10 +12,28 @@ namespace trefoil {
 // group of a tap may be shorter; kWholeFilter: one for the filter.
 inline constexpr int kWholeFilter = 0;
 
+// Leaves what resize() makes room for as it is: millions of zeros are not written first.
+template <typename T>
+struct UnfilledAllocator : std::allocator<T> {
+  template <typename U>
+  struct rebind {
+    using other = UnfilledAllocator<U>;
+  };
+  template <typename U>
+  void construct(U* place) {
+    ::new (static_cast<void*>(place)) U;
+  }
+  template <typename U, typename... Values>
+  void construct(U* place, Values&&... values) {
+    std::construct_at(place, static_cast<Values&&>(values)...);
+  }
+};
+using TernaryCodes = std::vector<std::int8_t, UnfilledAllocator<std::int8_t>>;
+
 // One plane of codes. Weight [k][r][s][c] has the value  filter_scale[k] * scale(k, r, s, c / group_size) *
 // code.
 struct TernaryPlane {
-  std::vector<std::int8_t> codes;    // -1, 0, +1, in the order [K][R][S][C / groups]
+  TernaryCodes codes;                // -1, 0, +1, in the order [K][R][S][C / groups]
   std::vector<std::uint8_t> scales;  // [K][scalesPerFilter]
   std::vector<std::uint8_t>
       negative_scales;  // two-sided: the scale of the -1 codes; empty: the same as `scales`

@@ -55,13 +55,12 @@ std::vector<std::uint8_t> packTrits(std::span<const std::int8_t> codes) {
   return bytes;
 }
 
-Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count,
-                         std::vector<std::int8_t>* codes) {
+Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count, TernaryCodes* codes) {
   if (bytes.size() != packedTritBytes(count)) {
     return makeError(ErrorCode::kBadModel, std::to_string(bytes.size()) + " bytes of ternary codes where " +
                                                std::to_string(packedTritBytes(count)) + " are needed");
   }
-  *codes = std::vector<std::int8_t>(count);
+  codes->resize(count);
   // Where words are too long, one byte's codes are written at a time.
   const std::size_t words = count < sizeof(Codes) ? 0 : (count - sizeof(Codes)) / kPerByte + 1;
   for (std::size_t b = 0; b < words; b += kPiece) {

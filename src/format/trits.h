@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/ternary.h"
 
 namespace trefoil {
 
@@ -18,7 +19,6 @@ std::vector<std::uint8_t> packTrits(std::span<const std::int8_t> codes);
 
 // The reverse, in place of what `codes` holds; `bytes` must be packedTritBytes(count) long. Safe for
 // untrusted input. Errors: kBadModel where a byte is not one that packTrits() makes.
-Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count,
-                         std::vector<std::int8_t>* codes);
+Result<void> unpackTrits(std::span<const std::uint8_t> bytes, std::size_t count, TernaryCodes* codes);
 
 }  // namespace trefoil

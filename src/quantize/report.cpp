@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "format/scale_table.h"
 #include "quantize/json.h"
@@ -20,7 +21,7 @@ double decibels(double signal, double noise) {
 }
 
 std::size_t countZeros(const QConvOp& op) {
-  const auto zeros = [](const std::vector<std::int8_t>& values) {
+  const auto zeros = [](std::span<const std::int8_t> values) {
     return static_cast<std::size_t>(std::count(values.begin(), values.end(), std::int8_t{0}));
   };
   if (op.ternary.planes.empty()) return zeros(op.int8);

@@ -44,11 +44,11 @@ TEST_SUITE("format") {
     CHECK(packTrits(std::vector<std::int8_t>{1, -1}) == std::vector<std::uint8_t>{2});
     Random random(1);
     for (std::size_t count = 0; count < 6000; count = count < 64 ? count + 1 : count + 97) {
-      std::vector<std::int8_t> codes(count);
+      TernaryCodes codes(count);
       for (auto& code : codes) code = static_cast<std::int8_t>(random.integer(-1, 1));
       const auto packed = packTrits(codes);
       CHECK(packed.size() == (count + 4) / 5);
-      std::vector<std::int8_t> unpacked{7};
+      TernaryCodes unpacked{7};
       REQUIRE(unpackTrits(packed, count, &unpacked).ok());
       CHECK(unpacked == codes);
     }
@@ -57,7 +57,7 @@ TEST_SUITE("format") {
   TEST_CASE("bytes that are no codes are refused") {
     for (int byte = 0; byte < 256; ++byte) {
       const std::vector<std::uint8_t> bytes{static_cast<std::uint8_t>(byte)};
-      std::vector<std::int8_t> codes;
+      TernaryCodes codes;
       CHECK(unpackTrits(bytes, 5, &codes).ok() == (byte < 243));
       CHECK(unpackTrits(bytes, 3, &codes).ok() == (byte < 27));
       CHECK_FALSE(unpackTrits(bytes, 6, &codes).ok());

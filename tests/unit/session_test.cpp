@@ -300,7 +300,7 @@ TEST_SUITE("session") {
       QConvOp conv;
       if (ternary) {
         conv.ternary.group_size = kWholeFilter;
-        conv.ternary.planes.push_back({std::vector<std::int8_t>(weights, 1), {}, {}});
+        conv.ternary.planes.push_back({TernaryCodes(weights, 1), {}, {}});
         conv.ternary.planes[0].scales.assign(static_cast<std::size_t>(filters), 200);
       } else {
         conv.int8.assign(weights, 127);

@@ -128,7 +128,7 @@ TEST_SUITE("tuner") {
     task.in = {8, 6, 6};
     task.out = {2, 6, 6};
     TernaryWeights weights{4, {TernaryPlane{}}};
-    weights.planes[0].codes = std::vector<std::int8_t>{1, 0, 0, -1, 0, 1, 0, -1, 1, 1, 0, 0, -1, -1, 0, 0};
+    weights.planes[0].codes = TernaryCodes{1, 0, 0, -1, 0, 1, 0, -1, 1, 1, 0, 0, -1, -1, 0, 0};
     weights.planes[0].scales = {7, 7, 9, 9};
     const ConvKind kind = convKind(task, weights);
     CHECK(kind.levels == 1);
