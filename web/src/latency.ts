@@ -73,7 +73,8 @@ export class LatencyChart {
             label: line.name,
             stroke: colour(line.colour),
             width: 2,
-            points: { show: false },
+            // A single image has no line.
+            points: { show: (_: uPlot, __: number, first: number, last: number) => last - first < 12 },
           })),
         ],
       },

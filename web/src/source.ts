@@ -49,7 +49,7 @@ export function showSourceFields(): void {
   const trefoil = isTrefoil();
   show('own-options', !usesBundled());
   for (const field of document.querySelectorAll<HTMLElement>('.onnx-only')) field.hidden = trefoil;
-  element('quantize').textContent = trefoil ? 'Open' : 'Quantize';
+  for (const id of ['quantize', 'quantize-heading']) element(id).textContent = trefoil ? 'Open' : 'Quantize';
 }
 
 export function takeFile(file: File): void {
