@@ -31,6 +31,11 @@ function collecting(script: string): unknown {
      const terminate = Worker.prototype.terminate;
      Worker.prototype.terminate = function () { gone.add(this); return terminate.call(this); };
      const image = { data: new Uint8Array(64 * 64 * 3), width: 64, height: 64 };
+     async function forget(options) {
+       const model = await loadModel('signs.trefoil', options);
+       await model.classify(image);
+       return new WeakRef(model);
+     }
      /** The collector runs when it likes; finalizers some time after. */
      async function collect(done) {
        for (let i = 0; i < 60 && !done(); ++i) {
@@ -52,15 +57,26 @@ function collecting(script: string): unknown {
 
 test('a forgotten model is collected, and its worker ended', () => {
   const result = collecting(`
-    async function forget(options) {
-      const model = await loadModel('signs.trefoil', options);
-      await model.classify(image);
-      return new WeakRef(model);
-    }
     const models = [await forget({ worker: true }), await forget({ workers: 2 }), await forget({ worker: false })];
     await collect(() => gone.size === 3 && !models.some((model) => model.deref()));
     console.log(JSON.stringify({ ended: gone.size, alive: models.filter((model) => model.deref()).length }));`);
   expect(result).toEqual({ ended: 3, alive: 0 });
+});
+
+test("a forgotten model's threads are ended, and its instance is the next one's", () => {
+  const result = collecting(`
+    const threaded = await forget({ threads: 3 });
+    await collect(() => gone.size === 2 && !threaded.deref());
+    let instances = 0;
+    const { instantiate } = WebAssembly;
+    WebAssembly.instantiate = (...parts) => (++instances, instantiate(...parts));
+    const model = await forget({ worker: false });
+    const made = instances;
+    await collect(() => !model.deref());
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await forget({ worker: false });
+    console.log(JSON.stringify({ ended: gone.size, made, more: instances - made }));`);
+  expect(result).toEqual({ ended: 2, made: 1, more: 0 });
 });
 
 test('a model that is held, or at work, is not', () => {
