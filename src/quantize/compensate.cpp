@@ -18,6 +18,9 @@ constexpr double kDamping = 0.05;  // of the mean variance of an input
 // themselves.
 constexpr double kTrustedInputsPerSample = 0.5;
 constexpr double kDampingPerInput = 0.05;
+// What the quantized layers before this one changed is made up for as far as the images can tell how. The
+// places of one image resemble each other, and count as so many.
+constexpr double kPlacesPerImage = 8;
 constexpr std::size_t kBlock = 64;  // columns between updates of all later ones
 constexpr int kSweeps = 2;
 constexpr double kHeadroom = 1.25;  // compensation makes some scales larger than they were
@@ -168,7 +171,29 @@ class Compensator {
     });
     if (!factored) return false;
     solveTransposed(static_cast<int>(size_), h.data(), static_cast<std::int64_t>(filters_), target_.data());
-    return work_(static_cast<double>(filters_ * size_) * static_cast<double>(size_) / 2);
+    shrinkTargets();
+    return work_(static_cast<double>(filters_ * size_) * static_cast<double>(size_));
+  }
+
+  // From the weights that the samples ask for part of the way back to the float network's own: a regression
+  // with about as many unknowns as samples learns these by heart.
+  void shrinkTargets() {
+    const double samples = std::min(static_cast<double>(moments_.places), kPlacesPerImage * moments_.images);
+    const auto share = static_cast<float>(samples / (samples + static_cast<double>(size_)));
+    for (float& t : target_) t *= share;
+    std::vector<float> rest;
+    rest.reserve(filters_ * size_);
+    for (std::size_t k = 0; k < filters_; ++k) {
+      for (const int place : moments_.order)
+        rest.push_back((1 - share) * weights_[k * size_ + static_cast<std::size_t>(place)]);
+    }
+    for (std::size_t row = 0; row < size_; row += kBlock) {
+      const std::size_t depth = std::min(kBlock, size_ - row);
+      multiplyAdd(static_cast<std::int64_t>(filters_), static_cast<std::int64_t>(size_ - row),
+                  static_cast<std::int64_t>(depth), rest.data() + row, static_cast<std::int64_t>(size_),
+                  part(moments_.inputs.data(), size_, row, row), target_.data() + row,
+                  static_cast<std::int64_t>(size_));
+    }
   }
 
   const float* factor(std::size_t row, std::size_t column) const {
@@ -367,7 +392,7 @@ std::vector<int> compensationOrder(std::span<const double> variances, std::span<
 
 double compensationWork(int filters, int size) {
   const double square = double{0.5} * size * size;
-  return square * (size / 3.0 + filters * (2.0 + 2.0 * kSweeps));
+  return square * (size / 3.0 + filters * (3.0 + 2.0 * kSweeps));
 }
 
 bool compensate(std::span<const float> weights, const CompensatedFilters& filters, const LayerChoice& choice,

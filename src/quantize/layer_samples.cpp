@@ -81,6 +81,7 @@ bool LayerSampler::measure(std::span<const float> results, int result_stride, in
   const auto size = static_cast<std::int64_t>(means_.size());
   moments->size = static_cast<int>(size);
   moments->places = static_cast<std::int64_t>(places_.size());
+  moments->images = places_.empty() ? 0 : places_.back().image + 1;
   moments->inputs.assign(static_cast<std::size_t>(size * size), 0.0F);
   moments->outputs.assign(static_cast<std::size_t>(filters * size), 0.0F);
   std::vector<double> result_means(static_cast<std::size_t>(filters));

@@ -32,6 +32,7 @@ struct SampleInputs {
 // permuted, and of its outputs with them.
 struct LayerMoments {
   std::int64_t places = 0;     // samples behind the sums
+  int images = 0;              // that these are of
   int size = 0;                // K: channels of a filter times taps
   std::vector<int> order;      // order[j]: the index in [R][S][C] of column j
   std::vector<float> inputs;   // [K][K], the upper triangle: covariance of the patches

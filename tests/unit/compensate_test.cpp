@@ -116,6 +116,7 @@ struct LayerCase {
     LayerMoments m;
     m.size = size;
     m.places = places;
+    m.images = images;
     std::vector<double> variances;
     for (int i = 0; i < size; ++i) variances.push_back(h[static_cast<std::size_t>(i) * size + i]);
     m.order = compensationOrder(variances, starts);
@@ -124,10 +125,11 @@ struct LayerCase {
     for (int i = 0; i < size; ++i) {
       for (int j = 0; j < size; ++j) m.inputs[i * size + j] = h[m.order[i] * size + m.order[j]];
     }
-    for (int k = 0; k < filters; ++k) {  // the outputs are those of the weights themselves
+    const std::vector<float>& results_of = asked.empty() ? weights : asked;
+    for (int k = 0; k < filters; ++k) {
       for (int j = 0; j < size; ++j) {
         double sum = 0;
-        for (int i = 0; i < size; ++i) sum += double{weights[k * size + i]} * h[i * size + m.order[j]];
+        for (int i = 0; i < size; ++i) sum += double{results_of[k * size + i]} * h[i * size + m.order[j]];
         m.outputs[k * size + j] = static_cast<float>(sum);
       }
     }
@@ -171,7 +173,9 @@ struct LayerCase {
 
   int filters, channels, size = 0;
   std::int64_t places = 100000;
+  int images = 100000;
   std::vector<float> weights, h;
+  std::vector<float> asked;  // whose results the moments tell of; empty: the weights'
 };
 
 LayerChoice ternaryChoice(int group_size, int levels, int planes) {
@@ -341,6 +345,29 @@ TEST_SUITE("compensate") {
     }
     const WeightError plain = weightError(layer.weights, layer.plain(choice), 3, 16);
     CHECK(before < 1.3 * plain.noise);
+  }
+
+  TEST_CASE("what earlier layers changed is made up for as far as there are images to tell how") {
+    Random random(10);
+    LayerCase layer(&random, 3, 16);
+    layer.asked = layer.weights;
+    for (float& w : layer.asked) w += 0.5F * gauss(&random);
+    LayerChoice choice;
+    choice.weights = WeightKind::kInt8;
+    choice.method = Method::kCompensated;
+    double before = -1;
+    for (const int images : {1, 4, 18, 100000}) {  // of 8 independent places each; a filter has 144 inputs
+      layer.images = images;
+      const double away = weightError(layer.weights, layer.compensated(choice), 3, 16).noise;
+      CAPTURE(images);
+      CHECK(away > 1.2 * before);
+      before = away;
+    }
+    layer.images = 1;
+    layer.places = 1;
+    CHECK(weightError(layer.weights, layer.compensated(choice), 3, 16).noise < 0.02 * before);
+    layer.images = layer.places = 100000;
+    CHECK(weightError(layer.asked, layer.compensated(choice), 3, 16).noise < 0.3 * before);
   }
 
   TEST_CASE("int8 rounding is compensated too") {

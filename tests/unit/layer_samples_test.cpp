@@ -61,6 +61,9 @@ TEST_SUITE("layer_samples") {
     CHECK(!sampler.measure(results, 6, first_filter, filters, [](double) { return false; }, &moments));
     REQUIRE(sampler.measure(results, 6, first_filter, filters, [](double) { return true; }, &moments));
 
+    CHECK(moments.places == 40);
+    CHECK(moments.images == 3);
+
     std::vector<std::vector<double>> patches;
     for (const SamplePlace& p : places) {
       std::vector<double> patch;
