@@ -15,6 +15,7 @@
 #include "onnx_export/export_onnx.h"
 #include "passes/passes.h"
 #include "quantize/layer_reference.h"
+#include "quantize/mixed_recipe.h"
 #include "quantize/quantize.h"
 #include "values.h"
 
@@ -263,10 +264,11 @@ val checkRecipe(const val& fields) {
   });
 }
 
-// Quantizes the network with the calibration images given so far; both are used up. progress(phase, fraction,
+// Quantizes the network with the calibration images given so far; both are used up, unless trial_images says
+// to quantize a copy, with the first so many of them. progress(phase, fraction,
 // layer) returns false to cancel, and must not throw. { model, report (JSON) }
 val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& labels,
-                    const std::string& source_hash, const val& progress) {
+                    const std::string& source_hash, int trial_images, const val& progress) {
   return guarded([&] {
     if (!network) return failure(noNetwork());
     auto recipe = recipeIn(recipe_fields);
@@ -274,13 +276,20 @@ val quantizeNetwork(const val& recipe_fields, const val& preprocess, const val& 
 
     QuantizeInput input;
     input.preprocess = preprocessIn(preprocess, network->graph.inputShape());
-    input.graph = std::move(network->graph);
-    input.images = std::move(network->calibration);
+    input.source_bytes = network->source_bytes;
+    if (trial_images > 0) {
+      input.graph = network->graph;
+      const auto count = std::min<std::size_t>(network->calibration.size(), trial_images);
+      input.images.assign(network->calibration.begin(),
+                          network->calibration.begin() + static_cast<std::ptrdiff_t>(count));
+    } else {
+      input.graph = std::move(network->graph);
+      input.images = std::move(network->calibration);
+      network.reset();
+    }
     input.labels = emscripten::vecFromJSArray<std::string>(labels);
     input.source_hash = source_hash;
-    input.source_bytes = network->source_bytes;
     input.recipe = std::move(recipe).value();
-    network.reset();
 
     auto quantized =
         quantize(std::move(input), [&](std::string_view phase, double fraction, std::string_view layer) {
@@ -310,6 +319,20 @@ val exportModel(const val& file) {
   });
 }
 
+// What a recipe of milliseconds chooses from: { weights, groupSize, scaleLevels, planes }, each only where it
+// differs from the recipe's own.
+val formsOut() {
+  const auto forms = mixedForms(Aim::kMilliseconds);
+  return arrayOf(std::vector<LayerRecipe>(forms.begin(), forms.end()), [](const LayerRecipe& form) {
+    auto fields = val::object();
+    if (form.weights) fields.set("weights", std::string("int8"));
+    if (form.group_size) fields.set("groupSize", *form.group_size);
+    if (form.scale_levels) fields.set("scaleLevels", *form.scale_levels);
+    if (form.planes) fields.set("planes", *form.planes);
+    return fields;
+  });
+}
+
 val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
 
 }  // namespace
@@ -322,6 +345,7 @@ EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
   emscripten::function("addCalibrationImage", &addCalibrationImage);
   emscripten::function("checkRecipe", &checkRecipe);
   emscripten::function("quantize", &quantizeNetwork);
+  emscripten::function("mixedForms", &formsOut);
   emscripten::function("exportOnnx", &exportModel);
   emscripten::function("supportedOperators", &supportedOperators);
 }

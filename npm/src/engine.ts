@@ -169,9 +169,11 @@ export interface QuantizerModule {
     preprocess: Preprocess,
     labels: string[],
     sourceHash: string,
+    trialImages: number,
     progress: ModuleProgress,
   ): ModuleReply<{ model: Uint8Array<ArrayBuffer>; report: string }>;
   exportOnnx(file: Uint8Array): ModuleReply<Uint8Array<ArrayBuffer>>;
+  mixedForms(): Omit<LayerRecipe, 'layer'>[];
   supportedOperators(): string[];
 }
 

@@ -34,8 +34,14 @@ export interface LayerOptions {
   activationBits?: number;
 }
 
-/** What a mixed recipe keeps to: at most so many bytes of file, or about so many points of top-1 lost, as predicted. */
-export type Budget = { bytes: number; top1Loss?: undefined } | { top1Loss: number; bytes?: undefined };
+/**
+ * What a mixed recipe keeps to: at most so many bytes of file; about so many points of top-1 lost, as predicted; about so
+ * many milliseconds from a picture's tensor to logits on this machine, whose kernels are timed for it.
+ */
+export type Budget =
+  | { bytes: number; top1Loss?: undefined; milliseconds?: undefined }
+  | { top1Loss: number; bytes?: undefined; milliseconds?: undefined }
+  | { milliseconds: number; bytes?: undefined; top1Loss?: undefined };
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions extends TaskOptions {
@@ -46,8 +52,8 @@ export interface QuantizeOptions extends TaskOptions {
   calibration?: Iterable<ImageInput> | AsyncIterable<ImageInput>;
   /**
    * Chooses the form of each layer's weights (groups of 4 or 64, one plane or two, or int8) by what it costs and by how much it
-   * changes the network's answers on the calibration pictures: the best accuracy in a file of so many bytes, or the fewest
-   * bits at a loss. Goes with `layers`, and with none of groupSize, scaleLevels, levelKind, planes and method. Left out with
+   * changes the network's answers on the calibration pictures: the best accuracy in a file of so many bytes or at a
+   * time, or the fewest bits at a loss. With milliseconds the file depends on the machine, as nothing else does. Goes with `layers`, and with none of groupSize, scaleLevels, levelKind, planes and method. Left out with
    * all of these, layers have groups of 4 with 4 scale levels, but int8 where that would cost accuracy.
    */
   recipe?: Budget;

@@ -52,6 +52,7 @@ const known = [
 /** Shares of the whole work; measured on small networks, for the bar to move evenly. */
 const readShare = 0.02;
 const decodeShare = 0.08;
+const timeShare = 0.2;
 
 function checkCalibration(images: unknown): Iterable<ImageInput> | AsyncIterable<ImageInput> {
   const iterable =
@@ -115,7 +116,7 @@ async function run(
   const progress: HostProgress = (phase, fraction, layer) => {
     if (failure) return false;
     try {
-      const before = readShare + decodeShare;
+      const before = readShare + decodeShare + (recipe.times.length > 0 ? timeShare : 0);
       reporter.report({ phase, fraction: before + (1 - before) * fraction, layer });
       return true;
     } catch (error) {
@@ -175,7 +176,15 @@ export async function quantize(onnx: ModelSource, options: QuantizeOptions): Pro
     const hash = await hashOf(network.bytes);
     const parts = [TREFOIL_QUANTIZER, hash, recipe, network.preprocess, labels, hashes];
     const kept = await store?.find(parts);
-    const quantized = kept ?? (await run(network, recipe, labels, hash, reporter, signal));
+    const full =
+      recipe.aim === 'milliseconds' && !kept
+        ? await (
+            await import('./form-times.js')
+          ).withTimes(network, recipe, signal, (share) =>
+            reporter.report({ phase: 'time', fraction: readShare + decodeShare + timeShare * share }),
+          )
+        : recipe;
+    const quantized = kept ?? (await run(network, full, labels, hash, reporter, signal));
     if (!kept) await store?.keep(parts, quantized);
     reporter.report({ phase: 'write', fraction: 1 });
     return quantized;

@@ -1,6 +1,13 @@
 import createQuantizer from 'trefoil-wasm/trefoil-quantizer.mjs';
 
-import { Engine, type FloatRun, type GraphInfo, type QuantizerModule, type Recipe } from './engine.js';
+import {
+  Engine,
+  type FloatRun,
+  type GraphInfo,
+  type LayerRecipe,
+  type QuantizerModule,
+  type Recipe,
+} from './engine.js';
 import type { Reply } from './errors.js';
 import { hashOf } from './hash.js';
 import { replying, toPixels } from './host.js';
@@ -83,11 +90,25 @@ export class QuantizerHost {
     progress: HostProgress,
   ): Promise<Reply<{ model: Uint8Array<ArrayBuffer>; report: string }>> {
     return this.#with((module) =>
-      module.quantize(recipe, preprocess, labels, sourceHash, (phase, fraction, layer) => {
+      module.quantize(recipe, preprocess, labels, sourceHash, 0, (phase, fraction, layer) => {
         // From a worker the answer would come too late: there, cancelling ends the worker.
         return progress(phase, fraction, layer) !== false;
       }),
     );
+  }
+
+  /** The forms that a recipe of milliseconds chooses from. */
+  mixedForms(): Promise<Reply<Omit<LayerRecipe, 'layer'>[]>> {
+    return this.#with((module) => ({ value: module.mixedForms() }));
+  }
+
+  /** A model to be timed: the network and its images stay as they are. */
+  quantizeTrial(
+    recipe: Recipe,
+    preprocess: Preprocess,
+    images: number,
+  ): Promise<Reply<{ model: Uint8Array<ArrayBuffer> }>> {
+    return this.#with((module) => module.quantize(recipe, preprocess, [], '', images, () => true));
   }
 
   close(): void {

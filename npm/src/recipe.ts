@@ -64,7 +64,7 @@ function layerRecipe(layer: string, options: LayerOptions): LayerRecipe {
   };
 }
 
-const budgets = ['bytes', 'top1Loss'] as const;
+const budgets = ['bytes', 'top1Loss', 'milliseconds'] as const;
 const formKeys = ['groupSize', 'scaleLevels', 'levelKind', 'planes', 'method'] as const;
 
 /** Who decides on the form of the layers' weights. */
@@ -72,7 +72,7 @@ function aimOf(options: QuantizeOptions): Pick<Recipe, 'aim' | 'target'> {
   const given = formKeys.filter((key) => options[key] !== undefined);
   if (options.recipe === undefined) return { aim: given.length > 0 ? 'uniform' : 'protect', target: 0 };
   if (typeof options.recipe !== 'object' || options.recipe === null) {
-    throw badOption('recipe', 'recipe must be { bytes } or { top1Loss }');
+    throw badOption('recipe', 'recipe must be { bytes }, { top1Loss } or { milliseconds }');
   }
   checkKeys(options.recipe, budgets, 'quantize: recipe');
   const named = Object.entries(options.recipe).filter(([, value]) => value !== undefined);

@@ -95,6 +95,7 @@ class Chooser {
         sensitivity_(sensitivity),
         second_planes_(second_planes) {
     other_bytes_ = input.other_bytes;
+    other_milliseconds_ = recipe_.other_milliseconds;
     for (int node = 0; node < static_cast<int>(program_.graph.nodes.size()); ++node) {
       if (!std::holds_alternative<ConvOp>(program_.graph.nodes[node].op)) continue;
       const LayerChoice& choice = (*input.choices)[node];
@@ -105,6 +106,8 @@ class Chooser {
       const bool open = std::any_of(sensitivity.layers.begin(), sensitivity.layers.end(),
                                     [&](const LayerNoise& layer) { return layer.node == node; });
       if (!open) other_bytes_ += bytes;
+      const LayerTimes* times = timesOf(node);
+      if (!open && times != nullptr) other_milliseconds_ += times->milliseconds[0];
       // The network of first planes has constants of its own in all layers.
       if (second_planes) other_bytes_ += constantBytes(convOf(program_, node)) + kRefinementBytes;
     }
@@ -142,14 +145,23 @@ class Chooser {
     return program_.graph.nodes[sensitivity_.layers[layer].node].name;
   }
 
+  // Null where the recipe has none that fit.
+  const LayerTimes* timesOf(int node) const {
+    for (const LayerTimes& entry : recipe_.times) {
+      if (entry.layer == program_.graph.nodes[node].name &&
+          entry.milliseconds.size() == mixedForms(recipe_.aim).size())
+        return &entry;
+    }
+    return nullptr;
+  }
+
   Result<void> addLayer(const LayerNoise& layer) {
     const int node = layer.node;
     const std::string& name = program_.graph.nodes[node].name;
     const auto macs = static_cast<double>(countMacs(program_.graph, node));
     const auto forms_of_aim = mixedForms(recipe_.aim);
-    const auto times = std::find_if(recipe_.times.begin(), recipe_.times.end(),
-                                    [&](const LayerTimes& entry) { return entry.layer == name; });
-    const bool timed = times != recipe_.times.end() && times->milliseconds.size() == forms_of_aim.size();
+    const LayerTimes* times = timesOf(node);
+    const bool timed = times != nullptr;
     if (recipe_.aim == Aim::kMilliseconds && !timed) {
       return makeError(ErrorCode::kBadOption, "the recipe has no times of layer '" + name + "'");
     }
@@ -183,7 +195,7 @@ class Chooser {
   }
 
   double millisecondsOf(const Selection& selection) const {
-    double sum = recipe_.other_milliseconds;
+    double sum = other_milliseconds_;
     for (std::size_t i = 0; i < selection.options.size(); ++i) sum += milliseconds_[i][selection.options[i]];
     return sum;
   }
@@ -191,7 +203,7 @@ class Chooser {
   Result<Selection> choose(const std::vector<Selection>& points) const {
     if (recipe_.aim == Aim::kBytes || recipe_.aim == Aim::kMilliseconds) {
       const bool bytes = recipe_.aim == Aim::kBytes;
-      const double other = bytes ? other_bytes_ : recipe_.other_milliseconds;
+      const double other = bytes ? other_bytes_ : other_milliseconds_;
       Selection selection = selectWithin(options_, recipe_.target - other);
       if (selection.options.size() == options_.size()) return selection;
       const double least = points.front().cost + other;
@@ -231,8 +243,8 @@ class Chooser {
   const Sensitivity& sensitivity_;
   bool second_planes_;
   Selection chosen_;
-  double all_bytes_ = 0, all_work_ = 0;  // of the recipe's own form
-  double other_bytes_ = 0;               // of what has no option
+  double all_bytes_ = 0, all_work_ = 0;              // of the recipe's own form
+  double other_bytes_ = 0, other_milliseconds_ = 0;  // of what has no option
   std::vector<std::vector<Option>> options_;
   std::vector<std::vector<double>> bytes_, milliseconds_;
 };

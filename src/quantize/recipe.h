@@ -48,7 +48,7 @@ struct Recipe {
   Aim aim = Aim::kUniform;
   double target = 0;
   std::vector<LayerTimes> times;  // for kMilliseconds
-  double other_milliseconds = 0;  // for kMilliseconds: of everything that is not in `times`
+  double other_milliseconds = 0;  // for kMilliseconds: of what is in no layer of `times`
   Method method = Method::kCompensated;
   int group_size = 4;    // 1, 2, 4, ... any number of channels; kWholeFilter
   int scale_levels = 4;  // different scales a filter may have: 2, 4, 8, or kFreeScales

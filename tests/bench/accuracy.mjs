@@ -57,16 +57,22 @@ const plain = { method: 'fgq', scaleLevels: 'free' };
 const recipes = [
   { name: 'int8 weights', weights: 'int8' },
   { name: 'N=4, plain', ...plain },
-  { name: 'N=4, 4 levels (default)' },
+  { name: 'default' },
+  { name: 'mixed, 3/4 of int8', share: 0.75 },
+  { name: 'N=4, 4 levels', groupSize: 4 },
   { name: 'N=4', scaleLevels: 'free' },
   { name: 'N=64', groupSize: 64, scaleLevels: 'free' },
   { name: 'N=64, 2 planes', groupSize: 64, scaleLevels: 'free', planes: 2 },
-  { name: 'N=4, 4 levels, A4', activationBits: 4 },
+  { name: 'N=4, 4 levels, A4', groupSize: 4, activationBits: 4 },
   { name: 'N=64, 2 planes, A4', groupSize: 64, scaleLevels: 'free', planes: 2, activationBits: 4 },
 ];
 
-/** The recipe's options; int8 weights are said layer by layer. */
-function optionsOf({ name: _, weights, ...options }, layers) {
+/** The recipe's options; int8 weights are said layer by layer. share: bytes for each weight of the network. */
+function optionsOf({ name: _, weights, share, ...options }, layers) {
+  if (share) {
+    const count = layers.reduce((sum, layer) => sum + layer.weights, 0);
+    return { ...options, recipe: { bytes: Math.round(share * count) } };
+  }
   const convolutions = layers.filter((layer) => layer.weights > 0).map((layer) => [layer.name, { weights }]);
   return weights ? { ...options, layers: Object.fromEntries(convolutions) } : options;
 }

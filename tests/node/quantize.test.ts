@@ -71,7 +71,7 @@ test('by default 2.5 bits a weight and error compensation, which is nearer to th
 }, 120_000);
 
 test('a mixed recipe keeps to a number of bytes, and shows what else there was', async () => {
-  const options = { calibration: calibration(16), labels, preprocess };
+  const options = { calibration: calibration(8), labels, preprocess };
   const bytes = 230_000;
   const { model, report } = await quantize(onnx, { ...options, recipe: { bytes } });
   expect(model.length).toBeLessThanOrEqual(bytes);
@@ -93,7 +93,20 @@ test('a mixed recipe keeps to a number of bytes, and shows what else there was',
   const impossible = await errorOf(quantize(onnx, { ...options, recipe: { bytes: 10_000 } }));
   expect(impossible.code).toBe('BAD_OPTION');
   expect(impossible.message).toMatch(/smallest file of this network is \d{6} bytes/);
-}, 120_000);
+}, 300_000);
+
+test('a mixed recipe of milliseconds chooses by the times of this machine', async () => {
+  const options = { calibration: calibration(8), labels, preprocess };
+  const { report } = await quantize(onnx, { ...options, recipe: { milliseconds: 1000 } });
+  const { frontier = [] } = report;
+  const chosen = frontier.find((point) => point.chosen)!;
+  // With time to spare nothing is lost that any form could keep.
+  expect(chosen.top1Loss).toBe(Math.min(...frontier.map(({ top1Loss }) => top1Loss)));
+  for (const { milliseconds } of frontier) expect(milliseconds).toBeGreaterThan(0);
+  const impossible = await errorOf(quantize(onnx, { ...options, recipe: { milliseconds: 1e-6 } }));
+  expect(impossible.code).toBe('BAD_OPTION');
+  expect(impossible.message).toMatch(/fastest form of this network takes \d+\.\d+/);
+}, 300_000);
 
 test('a mixed recipe takes one budget, and nothing that it chooses itself', async () => {
   const refusal = async (options: object) =>

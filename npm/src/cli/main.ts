@@ -93,6 +93,11 @@ function quantizeCommand(signal: AbortSignal): Command {
       'choose them for the fewest bits that lose about so many points of top-1',
       above0,
     )
+    .option(
+      '--milliseconds <ms>',
+      'choose them for the best accuracy at about that time on this machine',
+      above0,
+    )
     .option('--group-size <n>', "weights that share a scale, or 'filter' (default: 4)", groupSize)
     .option(
       '--scale-levels <n>',

@@ -23,6 +23,7 @@ export interface QuantizeFlags extends PreprocessFlags, OutputFlags {
   calibrationCount: number;
   bytes?: number;
   top1Loss?: number;
+  milliseconds?: number;
   groupSize?: number | 'filter';
   scaleLevels?: 2 | 4 | 8 | 'free';
   levelKind?: LevelKind;
@@ -69,8 +70,8 @@ export function parseLayers(given: readonly string[]): Record<string, LayerOptio
 
 /** The form of the layers' weights, or what chooses it; only what is given. */
 function formOf(flags: QuantizeFlags) {
-  const { bytes, top1Loss, groupSize, scaleLevels, levelKind, planes, method } = flags;
-  const budget = { bytes, top1Loss };
+  const { bytes, top1Loss, milliseconds, groupSize, scaleLevels, levelKind, planes, method } = flags;
+  const budget = { bytes, top1Loss, milliseconds };
   const form = { groupSize, scaleLevels, levelKind, planes, method };
   const given = Object.entries(form).filter(([, value]) => value !== undefined);
   const chosen = Object.entries(budget).filter(([, value]) => value !== undefined);
