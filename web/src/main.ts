@@ -9,7 +9,7 @@ import { workOffline } from './offline.js';
 import { startOnnxruntime } from './onnxruntime.js';
 import { showReport } from './report.js';
 import { compare, latency } from './results.js';
-import { recipe, startSettings } from './settings.js';
+import { quantizeOptions, startSettings } from './settings.js';
 import {
   readSource,
   showSourceFields,
@@ -24,6 +24,7 @@ import { element, filesOf, formatBytes, onDrop, show, showError } from './ui.js'
 const phaseNames: Record<string, string> = {
   import: 'Reading the network',
   calibrate: 'Measuring activations',
+  choose: 'Looking for layers that need more bits',
   quantize: 'Finding ternary weights',
   correct: 'Matching means and deviations',
   write: 'Writing the file',
@@ -102,7 +103,7 @@ async function quantizeSource(source: OnnxSource, signal: AbortSignal): Promise<
   const started = performance.now();
   const { model: bytes, report } = await quantize(source.bytes, {
     calibration: source.calibration,
-    ...recipe(),
+    ...quantizeOptions(),
     preprocess: source.preprocess,
     ...labels,
     signal,

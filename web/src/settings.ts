@@ -21,7 +21,7 @@ export type RecipeSettings = Required<
   Pick<QuantizeOptions, 'groupSize' | 'planes' | 'scaleLevels' | 'activationBits' | 'method'>
 >;
 
-export function recipe(): RecipeSettings {
+function recipe(): RecipeSettings {
   const group = select('n').value;
   const levels = select('levels').value;
   return {
@@ -31,6 +31,14 @@ export function recipe(): RecipeSettings {
     activationBits: Number(select('bits').value),
     method: select('method').value as RecipeSettings['method'],
   };
+}
+
+/** The package's own form is left to the package, which gives layers that need them more bits. */
+export function quantizeOptions(): Partial<RecipeSettings> {
+  const { activationBits, ...form } = recipe();
+  const { groupSize, planes, scaleLevels, method } = form;
+  const usual = groupSize === 4 && planes === 1 && scaleLevels === 4 && method === 'compensated';
+  return usual ? { activationBits } : { activationBits, ...form };
 }
 
 /** Bits of one weight: two for each plane, and its share of the scales. */
