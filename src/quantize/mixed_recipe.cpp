@@ -12,8 +12,9 @@ namespace {
 
 constexpr int kTrialImages = 16;
 constexpr int kMostRuns = 12, kFewestRuns = 4;
-constexpr double kRunMacs = 2e11;     // of all runs, roughly
-constexpr double kProtectLoss = 0.5;  // points of top-1 that protecting lets go
+constexpr double kRunMacs = 2e11;       // of all runs, roughly
+constexpr double kLeftAloneLoss = 1.5;  // points of top-1 that a network may lose before layers are protected
+constexpr double kProtectLoss = 0.5;    // and that it may lose when they are
 constexpr std::size_t kMostPoints = 40;
 constexpr double kRefinementBytes = 80;  // a layer's tables and lengths among second planes
 constexpr double kNever = 1e300;         // the loss and cost of an option that there is not
@@ -303,7 +304,7 @@ SensitivityPlan mixedSensitivity(const MixedInput& input, int images) {
   plan.run_images = std::min(images, static_cast<int>(std::clamp<double>(runs, kFewestRuns, kMostRuns)));
   if (input.recipe->aim == Aim::kProtect) {
     plan.enough = [logits = input.logits](double variance) {
-      return 100 * expectedLoss(*logits, variance) <= kProtectLoss;
+      return 100 * expectedLoss(*logits, variance) <= kLeftAloneLoss;
     };
   }
   return plan;

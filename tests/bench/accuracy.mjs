@@ -191,9 +191,12 @@ for (const network of networks.filter(({ name }) => !values.only || name === val
     const weights = ternary.reduce((sum, layer) => sum + layer.weights, 0);
     const mean = (of) => ternary.reduce((sum, layer) => sum + of(layer) * layer.weights, 0) / weights;
     const agree = result.answers.filter((answer, i) => answer === float.answers[i]).length / scored.length;
+    // Where layers were chosen, of all of them.
+    const chosen = recipe.name === 'default' || recipe.share !== undefined;
+    const bits = chosen ? report.total.bitsPerWeight : weights ? mean((layer) => layer.bitsPerWeight) : 8;
     const cells = [
       recipe.name,
-      weights ? mean((layer) => layer.bitsPerWeight).toFixed(2) : '8',
+      `${bits.toFixed(2)}${chosen ? ' (of all layers)' : ''}`,
       weights ? `${(100 * mean((layer) => layer.zeroShare)).toFixed(0)}%` : '',
       `${(100 * report.total.multiplicationsRemoved).toFixed(1)}%`,
       `${(bytes.length / 1e6).toFixed(2)} MB`,

@@ -81,7 +81,7 @@ const section = [
       `, ${how}; then how many times faster than onnxruntime-web fp32 and, for Trefoil, than the fastest peer of any precision. ` +
       'Outputs are checked before anything is timed. n4-l4-a8: groups of 4 with 4 scale levels a filter, 8-bit activations; ' +
       'a4-r8: 4-bit activations, sums of 8 bits; p2: ' +
-      'two planes; default: `quantize()` without options. tests/bench/peers/README.md tells how it is measured.',
+      'two planes; default: int8 weights, which `quantize()` without options gives the trained networks of these two shapes. tests/bench/peers/README.md tells how it is measured.',
   ),
   speedTable(named(inBrowser), field),
   costs(),

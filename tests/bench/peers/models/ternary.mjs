@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { loadModel } from 'trefoil';
-import { quantize } from 'trefoil/quantize';
+import { loadFloatModel, quantize } from 'trefoil/quantize';
 
 import { hashOf, readJson } from './make.mjs';
 import { picture, preprocess, tensorsOf } from './random.mjs';
@@ -20,8 +20,19 @@ export const recipes = {
   'n4-l4-a8': { ...plain, groupSize: 4, scaleLevels: 4 },
   'n4-a8': { ...plain, groupSize: 4 },
   'n64-p2-a8': { ...plain, groupSize: 64, planes: 2 },
-  default: {},
+  // What quantize() without options gives the trained networks of these shapes. With random weights there is no accuracy to
+  // lose, and no layer would be protected.
+  default: { ...plain, weights: 'int8' },
 };
+
+/** The recipe's options; int8 weights are said layer by layer. */
+async function optionsOf({ weights, ...options }, onnx) {
+  if (!weights) return options;
+  const float = await loadFloatModel(onnx, { preprocess });
+  const names = float.info.layers.filter((layer) => layer.weights > 0).map(({ name }) => name);
+  float.dispose();
+  return { ...options, layers: Object.fromEntries(names.map((name) => [name, { weights }])) };
+}
 
 const quantizer = fileURLToPath(import.meta.resolve('trefoil/wasm/trefoil-quantizer.wasm'));
 const calibrationSeeds = [100, 101, 102, 103];
@@ -42,8 +53,9 @@ export async function makeTernary(network, folder, recipe, { log, reuse = false 
   const { inputShape } = network;
   let model;
   try {
-    ({ model } = await quantize(new Uint8Array(readFileSync(join(folder, 'float.onnx'))), {
-      ...recipes[recipe],
+    const onnx = new Uint8Array(readFileSync(join(folder, 'float.onnx')));
+    ({ model } = await quantize(onnx, {
+      ...(await optionsOf(recipes[recipe], onnx)),
       preprocess,
       calibration: calibrationSeeds.map((seed) => asPixels(picture(inputShape, seed), inputShape)),
     }));
