@@ -45,7 +45,7 @@ class Requantizer {
   // Eight accumulators to eight values 0..255 in i16 lanes.
   TREFOIL_INLINE v128_t apply(v128_t a, v128_t b) const {
     if (!in_doubles_) [[unlikely]]
-      return applyInIntegers(a, b);
+      return applyInIntegers(a, b, factor_, zero_point_, low_, high_);
     // Saturating to 16 bits is harmless, because the clamp's range is within 0..255.
     return wasm_i16x8_min(wasm_i16x8_max(wasm_i16x8_narrow_i32x4(scale(a), scale(b)), low_), high_);
   }
@@ -73,36 +73,41 @@ class Requantizer {
 
   // The same by products of 64 bits, of which the upper halves are enough: floor(x / 2^(32 + s)) equals
   // floor(floor(x / 2^32) / 2^s). For s > 0 the rounding term is a multiple of 2^32 and can be added to the
-  // upper half as well; the shifts 31 and 32 go lane by lane.
-  __attribute__((noinline)) v128_t applyInIntegers(v128_t a, v128_t b) const {
-    if (factor_.shift <= 32) return narrow(scaleLanes(a), scaleLanes(b));
+  // upper half as well; the shifts 31 and 32 go lane by lane. Not a method, whose object would have to be in
+  // memory.
+  __attribute__((noinline)) static v128_t applyInIntegers(v128_t a, v128_t b, FixedPoint factor,
+                                                          int zero_point, v128_t low, v128_t high) {
+    if (factor.shift <= 32) {
+      a = scaleLanes(a, factor);
+      b = scaleLanes(b, factor);
+    } else {
+      a = scaleUpper(a, factor);
+      b = scaleUpper(b, factor);
+    }
+    const v128_t q = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b),
+                                        wasm_i16x8_splat(static_cast<std::int16_t>(zero_point)));
+    return wasm_i16x8_min(wasm_i16x8_max(q, low), high);
+  }
+
+  static v128_t scaleUpper(v128_t accumulators, FixedPoint factor) {
     // In memory whose contents clang can't see: of a plain splat it would make full 64-bit multiplications,
     // which cost three times as much.
-    alignas(16) std::int32_t room[4] = {factor_.multiplier, factor_.multiplier, factor_.multiplier,
-                                        factor_.multiplier};
+    alignas(16)
+        std::int32_t room[4] = {factor.multiplier, factor.multiplier, factor.multiplier, factor.multiplier};
     asm volatile("" ::"r"(room) : "memory");
     const v128_t multiplier = wasm_v128_load(room);
-    const v128_t rounding = wasm_i32x4_splat(1 << (factor_.shift - 33));
-    const auto upper = [&](v128_t accumulators) {
-      const v128_t front = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier),
-                   back = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
-      return wasm_i32x4_shr(wasm_i32x4_add(wasm_i32x4_shuffle(front, back, 1, 3, 5, 7), rounding),
-                            static_cast<std::uint32_t>(factor_.shift) - 32);
-    };
-    return narrow(upper(a), upper(b));
+    const v128_t front = wasm_i64x2_extmul_low_i32x4(accumulators, multiplier),
+                 back = wasm_i64x2_extmul_high_i32x4(accumulators, multiplier);
+    const v128_t upper = wasm_i32x4_add(wasm_i32x4_shuffle(front, back, 1, 3, 5, 7),
+                                        wasm_i32x4_splat(1 << (factor.shift - 33)));
+    return wasm_i32x4_shr(upper, static_cast<std::uint32_t>(factor.shift) - 32);
   }
 
-  v128_t narrow(v128_t a, v128_t b) const {
-    const v128_t zero_point = wasm_i16x8_splat(static_cast<std::int16_t>(zero_point_));
-    const v128_t q = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(a, b), zero_point);
-    return wasm_i16x8_min(wasm_i16x8_max(q, low_), high_);
-  }
-
-  v128_t scaleLanes(v128_t accumulators) const {
+  static v128_t scaleLanes(v128_t accumulators, FixedPoint factor) {
     std::int32_t lanes[4];
     wasm_v128_store(lanes, accumulators);
     TREFOIL_NO_VECTORS
-    for (std::int32_t& lane : lanes) lane = static_cast<std::int32_t>(scaleAccumulator(lane, factor_));
+    for (std::int32_t& lane : lanes) lane = static_cast<std::int32_t>(scaleAccumulator(lane, factor));
     return wasm_v128_load(lanes);
   }
 

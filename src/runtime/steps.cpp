@@ -122,6 +122,7 @@ Result<RunStep> makeOpStep(const StepInput& in, const QAddOp& add, const KernelW
   task.zero_point = in.node->grid.zero_point;
   task.low = add.low;
   task.high = add.high;
+  task = withShortMultipliers(task, in.inputs[0]->grid.max(), in.inputs[1]->grid.max());
   RunStep step;
   step.variant = (*variant)->name;
   step.run = [task, run = (*variant)->run, a = in.input_offsets[0], b = in.input_offsets[1],

@@ -130,6 +130,9 @@ void countOthers() {
 
   const AddTask add{bytes, {3, 5}, {300'000, 400'000}, 20, 7, 0, 255};
   countRows("add", addVariants(), [&](AddFn& run) { run(add, a.data(), b.data(), out.data(), whole); });
+  const AddTask short_add{bytes, {3, 5}, {19'000, 25'000}, kShortAddShift, 7, 0, 255};
+  countRows("add, short multipliers", addVariants(),
+            [&](AddFn& run) { run(short_add, a.data(), b.data(), out.data(), whole); });
 
   for (const bool per_channel : {false, true}) {
     const MulTask mul{shape, per_channel, {3, 5}, factor, 7, 0, 255};

@@ -16,6 +16,13 @@ struct AddTask {
   int zero_point = 0, low = 0, high = 255;
 };
 
+// Multipliers of 16 bits with this shift take a kernel two thirds of the time.
+inline constexpr int kShortAddShift = 14;
+
+// The task with such multipliers where some give the same sum for every a in 0..most_a and b in 0..most_b
+// (tried one by one), else as it is. For values of a few bits there nearly always are some.
+AddTask withShortMultipliers(const AddTask& task, int most_a, int most_b);
+
 using AddFn = void(const AddTask& task, const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out,
                    Part part);
 

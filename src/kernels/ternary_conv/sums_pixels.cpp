@@ -55,27 +55,35 @@ void gatherLanes(const std::uint8_t* const (&lanes)[16], int lane_count, int cou
   }
 }
 
+// Lines that the block rows of all lanes read at one column phase.
+int lineCount(const ConvTask& task, const SumLayout& layout) {
+  return (layout.lanes_y - 1) * layout.rows * task.window.stride_h + layout.input_rows;
+}
+
 void packBlocks(const ConvTask& task, const SumLayout& layout, const std::uint8_t* plane, std::uint8_t pad,
                 std::uint8_t* packed, std::uint8_t* lines) {
   const Window& window = task.window;
   const std::size_t line_stride = lineStride(layout);
-  const std::uint8_t* lanes[16];
-  for (int lane = 0; lane < layout.lanes; ++lane) {
-    lanes[lane] = lines + lane / layout.lanes_x * line_stride + lane % layout.lanes_x * layout.columns;
-  }
+  const int line_count = lineCount(task, layout);
   for (int phase = 0; phase < layout.phases; ++phase) {
     const StridedRow strided(linePixels(layout), task.in.width, phase - window.pad_left, window.stride_w);
+    for (int line = 0; line < line_count; ++line) {
+      const int y = line - window.pad_top;
+      const bool inside = y >= 0 && y < task.in.height;
+      strided.copy(lines + line * line_stride,
+                   inside ? plane + static_cast<std::size_t>(y) * task.in.width : nullptr, pad);
+    }
+    const std::uint8_t* lanes[16];
+    for (int lane = 0; lane < layout.lanes; ++lane) {
+      const int line = lane / layout.lanes_x * layout.rows * window.stride_h;
+      lanes[lane] = lines + line * line_stride + lane % layout.lanes_x * layout.columns;
+    }
     for (int row = 0; row < layout.input_rows; ++row) {
-      for (int lane_y = 0; lane_y < layout.lanes_y; ++lane_y) {
-        const int y = lane_y * layout.rows * window.stride_h + row - window.pad_top;
-        const bool inside = y >= 0 && y < task.in.height;
-        strided.copy(lines + lane_y * line_stride,
-                     inside ? plane + static_cast<std::size_t>(y) * task.in.width : nullptr, pad);
-      }
       // What follows a lane's pixels begins the next lane's, and the last lane's line goes on.
       gatherLanes(lanes, layout.lanes, layout.rowVectors(), packed);
       // What was written too much is overwritten next.
       packed += static_cast<std::size_t>(layout.rowVectors()) * layout.lanes;
+      for (int lane = 0; lane < layout.lanes; ++lane) lanes[lane] += line_stride;
     }
   }
 }
@@ -159,8 +167,8 @@ std::size_t sumChannelStride(const ConvTask& task, const SumLayout& layout) {
   return static_cast<std::size_t>(layout.phases) * layout.input_rows * layout.rowVectors() * layout.lanes;
 }
 
-std::size_t sumLineBytes(const ConvTask&, const SumLayout& layout) {
-  return layout.pointwise ? 0 : layout.lanes_y * lineStride(layout);
+std::size_t sumLineBytes(const ConvTask& task, const SumLayout& layout) {
+  return layout.pointwise ? 0 : lineCount(task, layout) * lineStride(layout);
 }
 
 void packSumInput(const ConvTask& task, const SumLayout& layout, int group, const std::uint8_t* input,
