@@ -314,8 +314,6 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       .then((tunings) => tunings.pairs())
       .then((kernels) => (ready = kernels));
   const tuned = async () => (options.tune === undefined ? ready : ((await reading) ?? []));
-  const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
-  const address = store && webAddress(source);
   const reporter = new Reporter(checkCallback(options.onProgress, 'onProgress'), signal);
   reporter.report({ phase: 'load', fraction: 0 });
 
@@ -331,6 +329,10 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
       )
     : compilePlain(options.wasm);
   compiling.catch(() => undefined);
+  // So does the code that is needed without a worker. Should it fail, it is asked for again.
+  if (options.worker === false && !sharing) import('./plain-runtime.js').catch(() => undefined);
+  const store = options.cache ? new (await import('./cache.js')).ModelStore(options.cache) : undefined;
+  const address = store && webAddress(source);
   let sections: Sections | undefined;
   const openSource = () =>
     openBytes(source, 'the model', {

@@ -3,7 +3,10 @@ import './memories.mjs';
 
 import { Seat } from './seat.mjs';
 
-const caching = new URLSearchParams(location.search).has('cache');
+const parameters = new URLSearchParams(location.search);
+/** What to open at once, as a page does by itself; then models are kept on the visitor's machine. */
+const opening = parameters.get('open');
+const caching = opening !== null;
 
 async function read(path) {
   if (!caching) return new Uint8Array(await (await fetch(`/${path}`)).arrayBuffer());
@@ -17,4 +20,16 @@ async function read(path) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-window.seat = new Seat({ read, asset: (path) => `/node_modules/${path}` });
+window.seat = new Seat({
+  read,
+  asset: (path) => `/node_modules/${path}`,
+  ...(caching && { address: (path) => `/${path}` }),
+});
+
+/** Milliseconds from opening the page to its first answer. */
+async function firstAnswer() {
+  const [{ logits }] = await window.seat.open(JSON.parse(opening));
+  logits.indexOf(Math.max(...logits));
+  return performance.now();
+}
+if (caching) window.first = firstAnswer();

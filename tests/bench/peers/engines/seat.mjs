@@ -37,8 +37,12 @@ export class Seat {
    */
   async open(spec) {
     this.#spec = spec;
-    this.#kind = await runners[spec.runner]();
-    const pixels = await this.#host.read(spec.pictures);
+    const [kind, pixels, model] = await Promise.all([
+      runners[spec.runner](),
+      this.#host.read(spec.pictures),
+      this.#model(),
+    ]);
+    this.#kind = kind;
     const size = pixels.length / spec.count;
     this.#inputs = Array.from({ length: spec.tested }, (_, i) => {
       const { planes, floats } = tensorsOf(pixels.subarray(i * size, (i + 1) * size), spec.shape);
@@ -51,13 +55,21 @@ export class Seat {
           return floats;
       }
     });
-    this.#runner = await this.#load(await this.#bytes());
+    this.#runner = await this.#load(model);
     const outputs = [];
     for (const input of this.#inputs) {
       const { logits, integers } = await this.#runner.run(input);
       outputs.push({ logits: Array.from(logits), ...(integers && { integers: Array.from(integers) }) });
     }
     return outputs;
+  }
+
+  /** What a runner takes: addresses where it looks after a cache of models itself, else their bytes. */
+  #model() {
+    const { files, runner } = this.#spec;
+    const { address } = this.#host;
+    if (!address || runner !== 'trefoil') return this.#bytes();
+    return Object.fromEntries(Object.entries(files).map(([name, path]) => [name, address(path)]));
   }
 
   async #bytes() {

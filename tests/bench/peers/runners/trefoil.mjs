@@ -8,11 +8,14 @@ function notAvailable(message) {
 }
 
 export async function load({ bytes, threads }) {
-  const model = await loadModel(bytes['model'], { worker: false, ...(threads > 1 && { threads }) }).catch(
-    (error) => {
-      throw error.details?.option === 'threads' ? notAvailable(error.message) : error;
-    },
-  );
+  const source = bytes['model'];
+  const model = await loadModel(source, {
+    worker: false,
+    ...(threads > 1 && { threads }),
+    ...(typeof source === 'string' && { cache: true }),
+  }).catch((error) => {
+    throw error.details?.option === 'threads' ? notAvailable(error.message) : error;
+  });
   if (model.info.threads !== threads) {
     model.dispose();
     throw notAvailable(`runs on ${model.info.threads} threads, not on ${threads}`);
