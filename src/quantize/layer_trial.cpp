@@ -14,7 +14,7 @@ namespace trefoil {
 namespace {
 
 constexpr int kBlockInputs = 576;    // of a block: 64 channels of a 3x3 convolution
-constexpr int kPlaces = 2304;        // samples
+constexpr int kPlaces = 4608;        // samples
 constexpr int kPlacesPerInput = 3;   // at least, or blocks get smaller
 constexpr int kComparedFilters = 8;  // choices are compared on so many filters
 constexpr int kComparedBlocks = 3;   // and so many blocks

@@ -10,10 +10,11 @@
 namespace trefoil {
 namespace {
 
-constexpr int kTrialImages = 16;
-constexpr int kMostRuns = 12, kFewestRuns = 4;
-constexpr double kRunMacs = 2e11;       // of all runs, roughly
-constexpr double kLeftAloneLoss = 1.5;  // points of top-1 that a network may lose before layers are protected
+constexpr int kFewestTrials = 16, kMostTrials = 128;
+constexpr double kTrialPixels = 16 * 224 * 224;  // of the network's input, in all trial images
+constexpr int kMostRuns = 32, kFewestRuns = 4;
+constexpr double kRunMacs = 5e10;       // of all runs, roughly
+constexpr double kLeftAloneLoss = 2.5;  // points of top-1 that a network may lose before layers are protected
 constexpr double kProtectLoss = 0.5;    // and that it may lose when they are
 constexpr std::size_t kMostPoints = 40;
 constexpr double kRefinementBytes = 80;  // a layer's tables and lengths among second planes
@@ -300,7 +301,9 @@ SensitivityPlan mixedSensitivity(const MixedInput& input, int images) {
   for (int node = 0; node < static_cast<int>(program.graph.nodes.size()); ++node)
     macs += static_cast<double>(countMacs(program.graph, node));
   const double runs = kRunMacs / (macs * static_cast<double>(plan.nodes.size() + 1) / 2);
-  plan.trial_images = std::min(images, kTrialImages);
+  const double trials = kTrialPixels / static_cast<double>(program.graph.inputShape().plane());
+  plan.trial_images =
+      std::min(images, static_cast<int>(std::clamp<double>(trials, kFewestTrials, kMostTrials)));
   plan.run_images = std::min(images, static_cast<int>(std::clamp<double>(runs, kFewestRuns, kMostRuns)));
   if (input.recipe->aim == Aim::kProtect) {
     plan.enough = [logits = input.logits](double variance) {
