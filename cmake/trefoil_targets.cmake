@@ -69,6 +69,12 @@ function(trefoil_library folder)
       file(GLOB oracles "${root}/${folder}/*/scalar.cpp")
       list(FILTER oracles EXCLUDE REGEX "/(lookup|lrn)/")
       set_source_files_properties(${oracles} PROPERTIES COMPILE_OPTIONS -Oz)
+      # Vectors and unrolled loops of convolutions are written by hand; the compiler's own only add to the
+      # module. What packs weights keeps them.
+      file(GLOB by_hand "${root}/${folder}/*conv*/*.cpp")
+      list(FILTER by_hand EXCLUDE REGEX "/(scalar|sums_lists|sums_layout)[.]cpp$")
+      set_source_files_properties(${by_hand} PROPERTIES COMPILE_OPTIONS
+                                  "-fno-unroll-loops;-fno-vectorize;-fno-slp-vectorize")
       # What unpacks millions of codes is not made small.
       file(GLOB unpacking "${root}/${folder}/trits.cpp")
       set_source_files_properties(${unpacking} PROPERTIES COMPILE_OPTIONS -O2)
