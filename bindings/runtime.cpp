@@ -263,11 +263,3 @@ void servePool(int thread) { thread > 0 ? pool->serve(thread) : pool->fail(-thre
 #endif
 
 }  // namespace trefoil::bindings
-
-// All that Embind formats is the address of a type that it does not know, for an error that can't happen in a
-// module that works at all. With the C library's function for it come 2 KB to download.
-extern "C" int siprintf(char* text, const char* /*format*/, ...) {
-  text[0] = '?';
-  text[1] = 0;
-  return 1;
-}
