@@ -13,10 +13,9 @@ namespace {
 constexpr int kFewestTrials = 16, kMostTrials = 128;
 constexpr double kTrialPixels = 16 * 224 * 224;  // of the network's input, in all trial images
 constexpr int kMostRuns = 32, kFewestRuns = 4;
-constexpr double kRunMacs = 5e10;  // of all runs, roughly
-constexpr double kLeftAloneLoss =
-    6.0;  // points of top-1 that a trial form may lose: DESIGN.md, "the default protects"
-constexpr double kProtectLoss = 0.5;  // and that it may lose when they are
+constexpr double kRunMacs = 5e10;       // of all runs, roughly
+constexpr double kLeftAloneLoss = 6.0;  // points of top-1 that a trial may lose before layers are protected
+constexpr double kProtectLoss = 0.5;    // and that it may lose when they are
 constexpr std::size_t kMostPoints = 40;
 constexpr double kRefinementBytes = 80;  // a layer's tables and lengths among second planes
 constexpr double kNever = 1e300;         // the loss and cost of an option that there is not
