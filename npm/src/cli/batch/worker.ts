@@ -13,6 +13,8 @@ import { formatOf, type Failure, type FormatName, type Outcome } from './records
 /** Shared by the threads of a batch. */
 export interface BatchData {
   model: SharedArrayBuffer;
+  /** The runtime, compiled: what V8 makes of it while it runs is then made once, and not by every thread. */
+  wasm: WebAssembly.Module;
   /** The model's name in the records. */
   id: string;
   topK: number;
@@ -44,7 +46,7 @@ function bytesOf(path: string): Uint8Array {
 }
 
 async function classifyFile(path: string): Promise<Outcome> {
-  model ??= loadModel(new Uint8Array(data.model), { worker: false });
+  model ??= loadModel(new Uint8Array(data.model), { worker: false, wasm: { module: data.wasm } });
   const loaded = await model;
   try {
     return { predictions: await loaded.classify(bytesOf(path), { topK: data.topK }) };

@@ -11,6 +11,7 @@ import { readBytes } from '../../bytes.js';
 import { TrefoilError, messageOf } from '../../errors.js';
 import { loadModel } from '../../model.js';
 import { badOption } from '../../options.js';
+import { compileWasm } from '../../wasm.js';
 import { listInputs, type Shard } from '../batch/inputs.js';
 import { lockOutput } from '../batch/lock.js';
 import { RecordFile, formatOf, takeUp, type Failure, type FormatName } from '../batch/records.js';
@@ -146,13 +147,14 @@ async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'f
   }
   const bytes = await readBytes(path, 'the model');
   // Also finds out here, and once, what is wrong with the model.
-  const model = await loadModel(bytes, { worker: false });
+  const wasm = await compileWasm(undefined, new URL('./trefoil-runtime.wasm', import.meta.url));
+  const model = await loadModel(bytes, { worker: false, wasm: { module: wasm } });
   const classes = Math.min(topK, model.info.classes);
   model.dispose();
   const shared = new SharedArrayBuffer(bytes.length);
   new Uint8Array(shared).set(bytes);
   const id = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
-  return { model: shared, topK: classes, id };
+  return { model: shared, wasm, topK: classes, id };
 }
 
 async function alreadyDone(
