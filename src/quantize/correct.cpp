@@ -113,6 +113,19 @@ class Corrector {
     return true;
   }
 
+  std::vector<float> logits(int image) {
+    const Step& last = program_.steps.back();
+    const auto size = static_cast<std::size_t>(last.shape.size());
+    if (last.accumulators) {
+      const auto first = logits_.begin() + static_cast<std::ptrdiff_t>(size * image);
+      return {first, first + static_cast<std::ptrdiff_t>(size)};
+    }
+    std::vector<float> reals;
+    for (const std::uint8_t q : value(static_cast<int>(program_.steps.size()) - 1, image))
+      reals.push_back(last.grid.scale * static_cast<float>(q - last.grid.zero_point));
+    return reals;
+  }
+
   // Compares what was kept with the float network.
   bool measure(std::vector<OutputError>* errors) {
     errors->resize(program_.steps.size());
@@ -210,7 +223,10 @@ class Corrector {
     } else {
       evaluateNode(program_.graph, step.node, {inputs.begin(), inputs.end()}, result);
     }
-    if (step.accumulators) return;
+    if (step.accumulators) {
+      logits_.insert(logits_.end(), result.begin(), result.end());
+      return;
+    }
     const ClampPoints points = clampPoints(step);
     const auto out = value(index, image);
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -305,7 +321,7 @@ class Corrector {
         if (!step.accumulators) {
           value(index, image)[i] = requantize(accumulator, op.output.factors[k], step.grid.zero_point,
                                               op.output.low, op.output.high);
-        } else if (image < options_.measured) {
+        } else {
           logits_.push_back(
               static_cast<float>(double{op.filter_scales[k]} * source.grid.scale * accumulator));
         }
@@ -337,7 +353,7 @@ class Corrector {
   std::vector<QNode>& nodes_;
   std::vector<std::vector<std::uint8_t>> values_;  // by step, all images; empty once nothing reads them
   std::vector<std::vector<std::uint8_t>> kept_;    // by step, the measured images
-  std::vector<float> logits_;  // of the measured images, where the last step has accumulators
+  std::vector<float> logits_;                      // of all images, where the last step has accumulators
   double total_ = 0, finished_ = 0;
 };
 
@@ -372,6 +388,30 @@ Result<std::vector<OutputError>> correct(const Program& program, const std::vect
     return makeError(ErrorCode::kAborted, "cancelled while correcting");
   }
   return errors;
+}
+
+Result<std::vector<std::vector<float>>> quantizedLogits(
+    const Program& program, const std::vector<LayerChoice>& choices,
+    const std::vector<std::vector<std::uint8_t>>& images, const Preprocess& preprocess,
+    const std::function<bool(double, std::string_view)>& done, std::vector<QNode>* nodes) {
+  const Calibration none;
+  std::vector<std::vector<float>> logits;
+  const int count = static_cast<int>(images.size());
+  CorrectionOptions options;
+  options.affine = false;
+  while (static_cast<int>(logits.size()) < count) {
+    const auto first = static_cast<std::ptrdiff_t>(logits.size());
+    options.images = imagesWithinMemory(program, count - static_cast<int>(logits.size()), false);
+    const std::vector<std::vector<std::uint8_t>> some(images.begin() + first,
+                                                      images.begin() + first + options.images);
+    const std::function<bool(double, std::string_view)> tell = [&](double share, std::string_view layer) {
+      return done((static_cast<double>(first) + share * options.images) / count, layer);
+    };
+    Corrector corrector(program, choices, some, preprocess, none, options, tell, nodes);
+    if (!corrector.run()) return makeError(ErrorCode::kAborted, "cancelled while measuring");
+    for (int image = 0; image < options.images; ++image) logits.push_back(corrector.logits(image));
+  }
+  return logits;
 }
 
 }  // namespace trefoil

@@ -42,4 +42,11 @@ Result<std::vector<OutputError>> correct(const Program& program, const std::vect
                                          const std::function<bool(double, std::string_view)>& done,
                                          std::vector<QNode>* nodes);
 
+// The logits of images under the nodes as they are, one entry an image. What has no weights is computed in
+// reals between the integers, so a value may lie one point beside the runtime's. Errors: kAborted.
+Result<std::vector<std::vector<float>>> quantizedLogits(
+    const Program& program, const std::vector<LayerChoice>& choices,
+    const std::vector<std::vector<std::uint8_t>>& images, const Preprocess& preprocess,
+    const std::function<bool(double, std::string_view)>& done, std::vector<QNode>* nodes);
+
 }  // namespace trefoil

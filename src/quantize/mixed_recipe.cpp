@@ -139,6 +139,7 @@ class Chooser {
       result.layers.back().layer = nameOf(i);
     }
     addFrontier(points, chosen_, &result);
+    result.predicted_loss = lossOf(chosen_);
     return result;
   }
 

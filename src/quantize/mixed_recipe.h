@@ -37,6 +37,7 @@ SensitivityPlan mixedSensitivity(const MixedInput& input, int images);
 struct MixedChoice {
   std::vector<LayerRecipe> layers;      // those that get another form than the recipe's own
   std::vector<FrontierPoint> frontier;  // by rising cost; one is chosen
+  double predicted_loss = 0;            // of that one
 };
 
 // Errors: kBadOption where the budget can't be met, naming the smallest figure that can; where times of a

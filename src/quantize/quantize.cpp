@@ -13,7 +13,9 @@
 #include "quantize/data_free.h"
 #include "quantize/json.h"
 #include "quantize/layer_choice.h"
+#include "quantize/loss_check.h"
 #include "quantize/lower.h"
+#include "quantize/meter.h"
 #include "quantize/mixed_recipe.h"
 #include "quantize/prepare.h"
 #include "quantize/program.h"
@@ -22,10 +24,9 @@
 namespace trefoil {
 namespace {
 
-constexpr int kMeasuredImages = 8;       // signal-to-noise ratios are steady enough on these
-constexpr double kQuantizeShare = 0.05;  // of the whole time, that weights take
-constexpr double kChooseCost = 2;        // of choosing layers' weights, in runs of an image
-constexpr int kAttempts = 4;             // at files within a budget
+constexpr int kMeasuredImages = 8;  // signal-to-noise ratios are steady enough on these
+constexpr double kChooseCost = 2;   // of choosing layers' weights, in runs of an image
+constexpr int kAttempts = 4;        // at files within a budget
 
 Result<void> checkInput(const QuantizeInput& input) {
   TREFOIL_RETURN_IF_ERROR(validateRecipe(input.recipe));
@@ -56,36 +57,6 @@ Result<void> checkInput(const QuantizeInput& input) {
   return {};
 }
 
-// Turns the shares of single phases into one that never falls.
-class Meter {
- public:
-  Meter(const Progress& progress, double images, double chosen, double corrected) : progress_(progress) {
-    const double total = images + chosen + corrected;
-    calibrate_end_ = total > 0 ? (1 - kQuantizeShare) * images / total : 0;
-    choose_end_ = total > 0 ? (1 - kQuantizeShare) * (images + chosen) / total : 0;
-  }
-  bool calibrate(double share) { return tell("calibrate", calibrate_end_ * share, ""); }
-  bool choose(double share, std::string_view layer) {
-    return tell("choose", calibrate_end_ + (choose_end_ - calibrate_end_) * share, layer);
-  }
-  bool quantize(double share, std::string_view layer) {
-    return tell("quantize", choose_end_ + kQuantizeShare * share, layer);
-  }
-  bool correct(double share, std::string_view layer) {
-    const double start = choose_end_ + kQuantizeShare;
-    return tell("correct", start + (1 - start) * share, layer);
-  }
-
- private:
-  bool tell(std::string_view phase, double fraction, std::string_view layer) {
-    latest_ = std::max(latest_, std::min(fraction, 1.0));
-    return !progress_ || progress_(phase, latest_, layer);
-  }
-  const Progress& progress_;
-  double calibrate_end_ = 0, choose_end_ = 0;
-  double latest_ = 0;
-};
-
 class Quantizer {
  public:
   Quantizer(QuantizeInput input, Program program, std::vector<LayerChoice> choices, const Progress& progress)
@@ -93,16 +64,18 @@ class Quantizer {
         program_(std::move(program)),
         choices_(std::move(choices)),
         options_(correctionOptions()),
+        given_layers_(input_.recipe.layers.size()),
         main_cost_(options_.compensated ? 6.0 : 2.0),
         first_cost_(options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0),
-        meter_(progress, static_cast<double>(input_.images.size()),
-               input_.recipe.aim == Aim::kUniform ? 0.0 : kChooseCost * options_.images,
+        meter_(progress, static_cast<double>(input_.images.size()), chooseCost(),
                (main_cost_ + first_cost_) * options_.images) {}
 
   Result<Quantized> run() {
     if (input_.images.empty()) return runWithoutImages();
     auto calibration = calibrateAll();
     if (!calibration) return calibration.error();
+    if (input_.recipe.aim == Aim::kTop1Loss && canHoldOut(input_.images.size()))
+      return runChecked(*calibration);
     TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
     if (input_.recipe.aim == Aim::kUniform) {
       TREFOIL_RETURN_IF_ERROR(quantizeAll(*calibration));
@@ -126,36 +99,125 @@ class Quantizer {
 
   // Layers get the forms that the recipe's aim asks for.
   Result<Quantized> runMixed(const Calibration& calibration) {
-    const std::vector<LayerChoice> own = choices_;
-    const Recipe given = input_.recipe;
-    Recipe aimed = given;
-    MixedInput mixed{&program_, &own, &aimed, &calibration.logits, 0};
-    const SensitivityPlan plan = mixedSensitivity(mixed, options_.images);
+    TREFOIL_RETURN_IF_ERROR(measureForms(calibration));
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      auto chosen = chooseMixed(mixed_, sensitivity_);
+      if (!chosen) return chosen.error();
+      TREFOIL_RETURN_IF_ERROR(adopt(*chosen));
+      TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
+      result_.report.frontier = std::move(chosen->frontier);
+      if (given_.aim == Aim::kTop1Loss) result_.report.warnings = lossWarnings(nullptr);
+      // Bytes are predicted closely, but not to the last one.
+      const double over = static_cast<double>(result_.report.file_bytes) - given_.target;
+      if (given_.aim != Aim::kBytes || over <= 0) return std::move(result_);
+      aimed_.target -= over + 64;
+    }
+    return makeError(ErrorCode::kBadOption, "the recipe's bytes can't be met: the smallest file made has " +
+                                                std::to_string(result_.report.file_bytes) + " bytes");
+  }
+
+  // What chooseMixed() needs to know.
+  Result<void> measureForms(const Calibration& calibration) {
+    own_ = choices_;
+    given_ = aimed_ = input_.recipe;
+    mixed_ = {&program_, &own_, &aimed_, &calibration.logits, 0};
+    const SensitivityPlan plan = mixedSensitivity(mixed_, options_.images);
     auto sensitivity = measureSensitivity(
         program_, plan, input_.images, input_.preprocess,
         [this](double share, std::string_view layer) { return meter_.choose(share, layer); });
     if (!sensitivity) return sensitivity.error();
+    sensitivity_ = std::move(*sensitivity);
     const auto other = otherBytes();
     if (!other) return other.error();
-    mixed.other_bytes = *other;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      auto chosen = chooseMixed(mixed, *sensitivity);
-      if (!chosen) return chosen.error();
-      input_.recipe.layers = given.layers;
-      input_.recipe.layers.insert(input_.recipe.layers.end(), chosen->layers.begin(), chosen->layers.end());
-      auto choices = chooseLayers(program_.graph, input_.recipe);
-      if (!choices) return choices.error();
-      choices_ = std::move(*choices);
-      first_cost_ = options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0;
-      TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
-      result_.report.frontier = std::move(chosen->frontier);
-      // Bytes are predicted closely, but not to the last one.
-      const double over = static_cast<double>(result_.report.file_bytes) - given.target;
-      if (given.aim != Aim::kBytes || over <= 0) return std::move(result_);
-      aimed.target -= over + 64;
+    mixed_.other_bytes = *other;
+    return {};
+  }
+
+  Result<void> adopt(const MixedChoice& chosen) {
+    input_.recipe.layers.resize(given_layers_);
+    input_.recipe.layers.insert(input_.recipe.layers.end(), chosen.layers.begin(), chosen.layers.end());
+    auto choices = chooseLayers(program_.graph, input_.recipe);
+    if (!choices) return choices.error();
+    choices_ = std::move(*choices);
+    first_cost_ = options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0;
+    return {};
+  }
+
+  struct CheckedChoice {
+    MixedChoice mixed;
+    LossCheck check;
+  };
+
+  // Layers get forms that were seen to lose no more than the recipe asks for, on images held out meanwhile.
+  Result<Quantized> runChecked(const Calibration& calibration) {
+    const auto split = splitHeldOut(input_.images.size());
+    QuantizeInput rest;
+    rest.preprocess = input_.preprocess;
+    rest.recipe = input_.recipe;
+    for (const std::size_t i : split.first) rest.images.push_back(input_.images[i]);
+    ImageList held_out;
+    std::vector<std::vector<float>> logits;
+    for (const std::size_t i : split.second) {
+      held_out.push_back(input_.images[i]);
+      logits.push_back(calibration.logits[i]);
     }
-    return makeError(ErrorCode::kBadOption, "the recipe's bytes can't be met: the smallest file made has " +
-                                                std::to_string(result_.report.file_bytes) + " bytes");
+    const Progress progress = [this](std::string_view, double share, std::string_view layer) {
+      return meter_.choose(share, layer);
+    };
+    auto chosen = Quantizer(std::move(rest), program_, choices_, progress).searchLoss(held_out, logits);
+    if (!chosen) return chosen.error();
+    TREFOIL_RETURN_IF_ERROR(assignGrids(calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(adopt(chosen->mixed));
+    TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
+    result_.report.frontier = std::move(chosen->mixed.frontier);
+    result_.report.warnings = lossWarnings(&chosen->check);
+    result_.report.loss_check = std::move(chosen->check);
+    return std::move(result_);
+  }
+
+  // real: the float network's logits of the images held out.
+  Result<CheckedChoice> searchLoss(const ImageList& held_out, const std::vector<std::vector<float>>& real) {
+    auto calibration = calibrateAll();
+    if (!calibration) return calibration.error();
+    TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(measureForms(*calibration));
+    options_.measured = 0;
+    LossSearch search(given_.target, static_cast<int>(held_out.size()) >= kSteadyHeldOut);
+    std::vector<CheckedChoice> tried;
+    meter_.beginTry();
+    while (const std::optional<double> wish = search.next()) {
+      aimed_.target = *wish;
+      auto chosen = chooseMixed(mixed_, sensitivity_);
+      if (!chosen) return chosen.error();
+      const bool known = std::any_of(tried.begin(), tried.end(), [&](const CheckedChoice& before) {
+        return before.mixed.layers == chosen->layers;
+      });
+      if (known) break;
+      TREFOIL_RETURN_IF_ERROR(adopt(*chosen));
+      const auto answers = tryLayers(*calibration, held_out);
+      if (!answers) return answers.error();
+      const AnswerLoss measured = measureAnswers(real, *answers);
+      const double predicted = chosen->predicted_loss;
+      search.add({predicted, measured.loss});
+      const LossCheck check{
+          given_.target, predicted, measured.loss, measured.agreement, static_cast<int>(held_out.size()), {}};
+      tried.push_back({std::move(*chosen), check});
+      meter_.beginTry();
+    }
+    CheckedChoice best = std::move(tried[search.best()]);
+    best.check.tries = search.tries();
+    return best;
+  }
+
+  // Logits of images under the layers' forms as they are.
+  Result<std::vector<std::vector<float>>> tryLayers(const Calibration& calibration, const ImageList& images) {
+    result_ = {};
+    TREFOIL_RETURN_IF_ERROR(lowerAll());
+    const auto errors = correctAll(calibration, options_, 0, 1, &result_.model.nodes);
+    if (!errors) return errors.error();
+    return quantizedLogits(
+        program_, choices_, images, input_.preprocess,
+        [this](double, std::string_view layer) { return meter_.correct(1, layer); }, &result_.model.nodes);
   }
 
   // What the file holds besides convolutions, in the recipe's own form.
@@ -206,6 +268,15 @@ class Quantizer {
       const ChannelMoments& input = statistics.values[program_.steps[step.inputs[0]].result];
       correctDataFree(program_, step, layerWeights(program_, step, input_.preprocess), input, op);
     }
+  }
+
+  // In runs of an image.
+  double chooseCost() const {
+    if (input_.recipe.aim == Aim::kUniform) return 0;
+    const double once = kChooseCost * options_.images;
+    if (input_.recipe.aim != Aim::kTop1Loss || !canHoldOut(input_.images.size())) return once;
+    constexpr double kUsualTries = 2;
+    return once + static_cast<double>(input_.images.size()) + kUsualTries * main_cost_ * options_.images;
   }
 
   static bool anySecondPlane(const std::vector<LayerChoice>& choices) {
@@ -368,6 +439,13 @@ class Quantizer {
   Program program_;
   std::vector<LayerChoice> choices_;
   CorrectionOptions options_;
+  std::size_t given_layers_ = 0;  // of the recipe's layers, those that were given
+  // Of recipes that choose layers' forms: the choices and recipe as given, the recipe with a target of its
+  // own, and what was measured.
+  std::vector<LayerChoice> own_;
+  Recipe given_, aimed_;
+  MixedInput mixed_;
+  Sensitivity sensitivity_;
   // Of correcting the network and its first planes, in images.
   double main_cost_ = 0, first_cost_ = 0;
   Meter meter_;

@@ -57,6 +57,20 @@ struct FrontierPoint {
   bool chosen = false;
 };
 
+// A mixture of forms that was quantized to see what it loses, in points of top-1.
+struct LossTry {
+  double predicted = 0, measured = 0;
+};
+
+// What a recipe of top1_loss was chosen by: mixtures calibrated without some of the images, and measured on
+// these.
+struct LossCheck {
+  double wished = 0, predicted = 0, measured = 0;  // points of top-1; of the mixture that was chosen
+  double agreement = 0;                            // share of images with the float network's class, 0..1
+  int images = 0;                                  // held out
+  std::vector<LossTry> tries;                      // in their order
+};
+
 struct Report {
   std::vector<LayerReport> layers;
   LayerReport
@@ -64,6 +78,7 @@ struct Report {
   std::size_t source_bytes = 0, file_bytes = 0;
   int calibration_images = 0;
   std::vector<FrontierPoint> frontier;  // empty with a uniform recipe
+  std::optional<LossCheck> loss_check;  // with a recipe of top1_loss, if there were 8 images or more
   std::vector<std::string> warnings;
 };
 

@@ -29,13 +29,15 @@ struct LayerRecipe {
   std::optional<int> scale_levels;
   std::optional<LevelKind> level_kind;
   std::optional<int> planes;
+
+  bool operator==(const LayerRecipe&) const = default;
 };
 
 // What decides on the form of the layers' weights. kUniform: the recipe's own form in all. Else layers get
 // forms of their own (quantize/mixed_recipe.h), and the recipe's own form must be groups of 4 with 4 fitted
 // levels, compensated. kProtect: layers whose errors would cost accuracy get more bits, as few as will do.
 // The others keep to `target`: at most so many bytes of file; at most so many points of top-1 lost, as
-// predicted; at most so many milliseconds, by `times`.
+// measured on images held out; at most so many milliseconds, by `times`.
 enum class Aim { kUniform, kProtect, kBytes, kTop1Loss, kMilliseconds };
 
 // Milliseconds of one layer in each of mixedForms(Aim::kMilliseconds).

@@ -61,6 +61,20 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
   json->endObject();
 }
 
+void writeLossCheck(const LossCheck& check, JsonWriter* json) {
+  json->beginObject();
+  json->key("wished").value(check.wished).key("predicted").value(check.predicted);
+  json->key("measured").value(check.measured).key("agreement").value(check.agreement);
+  json->key("images").value(check.images);
+  json->key("tries").beginArray();
+  for (const LossTry& tried : check.tries) {
+    json->beginObject();
+    json->key("predicted").value(tried.predicted).key("measured").value(tried.measured);
+    json->endObject();
+  }
+  json->endArray().endObject();
+}
+
 }  // namespace
 
 void WeightHistogram::add(double before, double after) {
@@ -167,6 +181,10 @@ std::string reportJson(const Report& report) {
       json.endObject();
     }
     json.endArray();
+  }
+  if (report.loss_check) {
+    json.key("lossCheck");
+    writeLossCheck(*report.loss_check, &json);
   }
   if (!report.warnings.empty()) {
     json.key("warnings").beginArray();

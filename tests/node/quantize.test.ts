@@ -95,6 +95,27 @@ test('a mixed recipe keeps to a number of bytes, and shows what else there was',
   expect(impossible.message).toMatch(/smallest file of this network is \d{6} bytes/);
 }, 300_000);
 
+test('a mixed recipe of top-1 lost is measured on pictures held out, and the report says what came of it', async () => {
+  const options = { calibration: calibration(16), labels, preprocess, recipe: { top1Loss: 1 } };
+  const fractions: number[] = [];
+  const { model, report } = await quantize(onnx, {
+    ...options,
+    onProgress: ({ fraction }) => fractions.push(fraction),
+  });
+  expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+  const { lossCheck, warnings = [], frontier = [] } = report;
+  expect(report.calibrationImages).toBe(16);
+  expect(lossCheck?.images).toBe(4);
+  expect(lossCheck?.wished).toBe(1);
+  expect(lossCheck?.predicted).toBe(frontier.find(({ chosen }) => chosen)?.top1Loss);
+  expect(lossCheck?.tries.map(({ measured }) => measured)).toContain(lossCheck?.measured);
+  expect(lossCheck?.agreement).toBeGreaterThan(0.5);
+  expect(warnings.some((text) => text.includes('only 4 held-out'))).toBe(true);
+  expect(warnings.some((text) => text.includes('was not met'))).toBe(lossCheck!.measured > 1);
+  const again = await quantize(onnx, { ...options, worker: false });
+  expect(Buffer.compare(again.model, model)).toBe(0);
+}, 300_000);
+
 test('a mixed recipe of milliseconds chooses by the times of this machine', async () => {
   const options = { calibration: calibration(8), labels, preprocess };
   const { report } = await quantize(onnx, { ...options, recipe: { milliseconds: 1000 } });

@@ -90,7 +90,7 @@ function quantizeCommand(signal: AbortSignal): Command {
     )
     .option(
       '--top1-loss <points>',
-      'choose them for the fewest bits that lose about so many points of top-1',
+      'choose them for the fewest bits that lose at most so many points of top-1, measured on a quarter of the images',
       above0,
     )
     .option(

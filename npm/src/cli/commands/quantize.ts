@@ -7,6 +7,7 @@ import type {
   LayerOptions,
   LayerReport,
   LevelKind,
+  LossCheck,
   Method,
   QuantizeOptions,
   QuantizeReport,
@@ -159,6 +160,14 @@ function frontierText(points: readonly FrontierPoint[]): string {
   );
 }
 
+function lossText({ wished, predicted, measured, agreement, images, tries }: LossCheck): string {
+  const before = tries.length > 1 ? `; ${tries.length} mixtures tried` : '';
+  return (
+    `top-1 lost: ${measured.toFixed(2)} points measured, ${predicted.toFixed(2)} predicted, ${wished} wished; ` +
+    `${percentText(agreement)} of ${images} held-out pictures get the float network's class${before}`
+  );
+}
+
 function reportText(output: string, report: QuantizeReport, milliseconds: number): string {
   const right = { right: true };
   const { total } = report;
@@ -179,6 +188,7 @@ function reportText(output: string, report: QuantizeReport, milliseconds: number
     ),
     '',
     ...(report.frontier ? ['as predicted before quantizing:', frontierText(report.frontier), ''] : []),
+    ...(report.lossCheck ? [lossText(report.lossCheck), ''] : []),
     `${output}: ${bytesText(report.fileBytes)}, from ${bytesText(report.sourceBytes)} ` +
       `(${(report.sourceBytes / report.fileBytes).toFixed(1)} times smaller)`,
     `${total.bitsPerWeight.toFixed(2)} bits a weight, ${percentText(total.multiplicationsRemoved)} of the multiplications ` +
