@@ -1,22 +1,25 @@
 // Top-1 of float and ternary networks over a grid of recipes, as a Markdown table (README's accuracy tables come from here).
 //
-//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--count N] [--calibration N]
+//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--study] [--count N] [--calibration N]
 //
 // SHARED is a folder with models/ and data/ (see CONTRIBUTING.md, "Accuracy on real networks"). CIFAR networks are scored on the
 // test images and calibrated on training images; photographs are split into calibration and scored ones by their order
-// in images.csv, so that no image is ever both. `--only signs` is the bundled network, and needs no SHARED.
+// in images.csv, so that no image is ever both. `--only signs` is the bundled network, and needs no SHARED. `--study` takes
+// the recipes of accuracy_study.mjs instead, on their network, and sets what a float prototype lost beside each.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { loadModel } from 'trefoil';
 import { loadFloatModel, quantize } from 'trefoil/quantize';
+import { beyond, study, studyNetwork } from './accuracy_study.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string' },
     recipe: { type: 'string' },
+    study: { type: 'boolean' },
     count: { type: 'string' },
     calibration: { type: 'string' },
   },
@@ -24,7 +27,7 @@ const { positionals, values } = parseArgs({
 const [shared] = positionals;
 if (!shared && values.only !== 'signs') {
   console.error(
-    'usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--count N] [--calibration N]',
+    'usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--study] [--count N] [--calibration N]',
   );
   process.exit(2);
 }
@@ -68,7 +71,7 @@ const recipes = [
 ];
 
 /** The recipe's options; int8 weights are said layer by layer. share: bytes for each weight of the network. */
-function optionsOf({ name: _, weights, share, ...options }, layers) {
+function optionsOf({ name: _, lost: __, calibration: ___, weights, share, ...options }, layers) {
   if (share) {
     const count = layers.reduce((sum, layer) => sum + layer.weights, 0);
     return { ...options, recipe: { bytes: Math.round(share * count) } };
@@ -157,7 +160,11 @@ async function top1(model, set, background) {
   return { top1: (100 * correct) / set.length, answers, ms: (performance.now() - start) / set.length };
 }
 
-for (const network of networks.filter(({ name }) => !values.only || name === values.only)) {
+const only = values.study ? studyNetwork : values.only;
+const wanted = (values.study ? study : recipes).filter(
+  ({ name }) => !values.recipe || name === values.recipe,
+);
+for (const network of networks.filter(({ name }) => !only || name === only)) {
   const [calibration, scored] = await images(network);
   const onnx = readFileSync(
     network.data === 'signs' ? join(signs, 'signs.onnx') : join(shared, 'models', `${network.name}.onnx`),
@@ -170,15 +177,17 @@ for (const network of networks.filter(({ name }) => !values.only || name === val
   console.log(
     `\n### ${network.name}: ${calibration.length} calibration images, ${scored.length} others scored\n`,
   );
+  const beside = values.study ? [' prototype lost | more than it |', ' --- | --- |'] : ['', ''];
   console.log(
-    '| recipe | bits a weight | zeros | multiplications removed | file | top-1 | drop | agrees with float | quantizing |',
+    `| recipe | bits a weight | zeros | multiplications removed | file | top-1 | drop | agrees with float | quantizing |${beside[0]}`,
   );
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  console.log(`| --- | --- | --- | --- | --- | --- | --- | --- | --- |${beside[1]}`);
   console.log(`| float | 32 | | | ${(onnx.length / 1e6).toFixed(2)} MB | ${float.top1.toFixed(2)} | | | |`);
-  for (const recipe of recipes.filter(({ name }) => !values.recipe || name === values.recipe)) {
+  for (const recipe of wanted) {
+    const own = recipe.calibration ? await cifar('train', recipe.calibration) : calibration;
     const start = performance.now();
     const { model: bytes, report } = await quantize(onnx, {
-      calibration: calibration.map(({ image }) => image),
+      calibration: own.map(({ image }) => image),
       preprocess,
       ...optionsOf(recipe, layers),
     });
@@ -205,6 +214,9 @@ for (const network of networks.filter(({ name }) => !values.only || name === val
       `${(100 * agree).toFixed(1)}%`,
       `${seconds.toFixed(0)} s`,
     ];
+    if (recipe.lost) {
+      cells.push(recipe.lost.join(' to '), beyond(recipe.lost, float.top1 - result.top1).toFixed(2));
+    }
     console.log(`| ${cells.join(' | ')} |`);
   }
 }
