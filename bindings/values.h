@@ -91,13 +91,17 @@ inline emscripten::val layerValuesOut(std::string_view name, std::span<const flo
   return fields;
 }
 
-// { resize, crop: [height, width], mean: [r, g, b], std: [r, g, b] }
+// { resize, crop: [height, width], letterbox: false or the colour of the bars, channelOrder: 'rgb' or 'bgr',
+// mean, std }: what has a number a channel has them in that order.
 inline emscripten::val preprocessOut(const Preprocess& preprocess) {
   auto fields = emscripten::val::object();
   const auto number = [](float value) { return value; };
   fields.set("resize", preprocess.resize);
   fields.set("crop", arrayOf(std::array{preprocess.crop_height, preprocess.crop_width},
                              [](int size) { return size; }));
+  fields.set("letterbox", preprocess.letterbox ? arrayOf(preprocess.bars, [](int value) { return value; })
+                                               : emscripten::val(false));
+  fields.set("channelOrder", std::string(preprocess.bgr ? "bgr" : "rgb"));
   fields.set("mean", arrayOf(preprocess.mean, number));
   fields.set("std", arrayOf(preprocess.std, number));
   return fields;
@@ -108,7 +112,10 @@ inline Preprocess preprocessIn(const emscripten::val& fields, const Shape& input
   preprocess.resize = fields["resize"].as<int>();
   preprocess.crop_height = input.height;
   preprocess.crop_width = input.width;
+  preprocess.letterbox = fields["letterbox"].isArray();
+  preprocess.bgr = fields["channelOrder"].as<std::string>() == "bgr";
   for (int channel = 0; channel < 3; ++channel) {
+    if (preprocess.letterbox) preprocess.bars[channel] = fields["letterbox"][channel].as<std::uint8_t>();
     preprocess.mean[channel] = fields["mean"][channel].as<float>();
     preprocess.std[channel] = fields["std"][channel].as<float>();
   }

@@ -1,6 +1,6 @@
 // Options of preprocessing: a file of its own, which pages that only run a model do not download.
-import { badOption, checkInteger, checkKeys } from './options.js';
-import type { Preprocess, PreprocessOptions, Shape } from './types.js';
+import { badOption, checkInteger, checkKeys, nearest } from './options.js';
+import type { ChannelOrder, Preprocess, PreprocessOptions, Shape } from './types.js';
 
 type Triple = [number, number, number];
 
@@ -13,10 +13,36 @@ function checkTriple(value: unknown, name: string, fallback: number, positive: b
     const what = positive ? 'numbers above 0' : 'numbers';
     throw badOption(
       name,
-      `${name} must be one number or three (R, G, B), ${what}, in units where white is 1`,
+      `${name} must be one number or three, one a channel: ${what}, in units where white is 1`,
     );
   }
   return triple as Triple;
+}
+
+/** The gray of the letterboxes that object detectors are trained with, and near the mean of photographs. */
+const usualBars: Triple = [114, 114, 114];
+
+function checkLetterbox(value: unknown): Preprocess['letterbox'] {
+  if (value === undefined || value === false) return false;
+  if (value === true) return [...usualBars];
+  const isByte = (x: unknown) => Number.isInteger(x) && (x as number) >= 0 && (x as number) <= 255;
+  if (!Array.isArray(value) || value.length !== 3 || !value.every(isByte)) {
+    throw badOption(
+      'letterbox',
+      'letterbox must be true, false or the colour of its bars: three whole numbers from 0 to 255',
+    );
+  }
+  return [...value] as Triple;
+}
+
+const channelOrders: readonly ChannelOrder[] = ['rgb', 'bgr'];
+
+function checkChannelOrder(value: unknown): ChannelOrder {
+  if (value === undefined) return 'rgb';
+  if (channelOrders.includes(value as ChannelOrder)) return value as ChannelOrder;
+  const suggestion = nearest(String(value), channelOrders);
+  const hint = suggestion ? `; did you mean '${suggestion}'?` : '';
+  throw badOption('channelOrder', `channelOrder must be 'rgb' or 'bgr', not '${String(value)}'${hint}`);
 }
 
 const maxSide = 1 << 20;
@@ -24,7 +50,7 @@ const maxSide = 1 << 20;
 /** Preprocessing before the network's input size is known: the crop is [0, 0] where it was not given. */
 export function checkPreprocess(options: PreprocessOptions | undefined, where: string): Preprocess {
   const given = options ?? {};
-  checkKeys(given, ['resize', 'crop', 'mean', 'std'], `${where}: preprocess`);
+  checkKeys(given, ['resize', 'crop', 'letterbox', 'channelOrder', 'mean', 'std'], `${where}: preprocess`);
   const crop = given.crop ?? [0, 0];
   const sides = typeof crop === 'number' ? [crop, crop] : crop;
   if (!Array.isArray(sides) || sides.length !== 2) {
@@ -32,9 +58,19 @@ export function checkPreprocess(options: PreprocessOptions | undefined, where: s
   }
   const [height, width] = sides as [number, number];
   const low = given.crop === undefined ? 0 : 1;
+  const resize = given.resize === undefined ? 0 : checkInteger(given.resize, 'resize', 0, maxSide);
+  const letterbox = checkLetterbox(given.letterbox);
+  if (letterbox && resize > 0) {
+    throw badOption(
+      'letterbox',
+      `letterbox fits the whole picture into the network's input, resize ${resize} and its crop cut some off: leave one out`,
+    );
+  }
   return {
-    resize: given.resize === undefined ? 0 : checkInteger(given.resize, 'resize', 0, maxSide),
+    resize,
     crop: [checkInteger(height, 'crop', low, maxSide), checkInteger(width, 'crop', low, maxSide)],
+    letterbox,
+    channelOrder: checkChannelOrder(given.channelOrder),
     mean: checkTriple(given.mean, 'mean', 0, false),
     std: checkTriple(given.std, 'std', 1, true),
   };
@@ -43,7 +79,7 @@ export function checkPreprocess(options: PreprocessOptions | undefined, where: s
 /** The same once the size is known: a crop that was given must agree with the network. */
 export function fitPreprocess(preprocess: Preprocess, input: Shape): Preprocess {
   const [height, width] = preprocess.crop;
-  const [, rows, columns] = input;
+  const [channels, rows, columns] = input;
   if (height !== 0 && (height !== rows || width !== columns)) {
     throw badOption(
       'crop',
@@ -55,6 +91,9 @@ export function fitPreprocess(preprocess: Preprocess, input: Shape): Preprocess 
       'resize',
       `resize ${preprocess.resize} is smaller than the network's input, ${rows} x ${columns}`,
     );
+  }
+  if (preprocess.channelOrder !== 'rgb' && channels === 1) {
+    throw badOption('channelOrder', 'the network takes gray pictures, which have no order of channels');
   }
   return { ...preprocess, crop: [rows, columns] };
 }

@@ -100,12 +100,21 @@ export interface TaskOptions {
   worker?: boolean;
 }
 
-/** How a picture becomes the network's input: x = (p / 255 - mean) / std for each channel of each pixel p (0..255). */
+/** The network's channels: red, green, blue, or blue, green, red. */
+export type ChannelOrder = 'rgb' | 'bgr';
+
+/**
+ * How a picture becomes the network's input: x = (p / 255 - mean) / std for each channel of each pixel p (0..255). What has
+ * three numbers has them in the order of the network's channels; a gray network takes the first.
+ */
 export interface Preprocess {
   /** The shorter side is brought to this many pixels before the crop; 0: straight to the size of the crop. */
   resize: number;
   /** Height and width of the centre that is cut out: the network's input. */
   crop: [number, number];
+  /** The colour (0..255) of the bars around a picture that was fitted into the size of the crop; false: no such bars. */
+  letterbox: false | [number, number, number];
+  channelOrder: ChannelOrder;
   mean: [number, number, number];
   std: [number, number, number];
 }
@@ -115,7 +124,14 @@ export interface PreprocessOptions {
   resize?: number;
   /** One number for a square. Needed where the model leaves its input size open. */
   crop?: number | [number, number];
-  /** One number for all channels, or R, G, B. */
+  /**
+   * The whole picture, fitted into the network's input in its own proportions, in the middle: true for bars of gray 114, or their
+   * colour, three whole numbers from 0 to 255. Without `resize`.
+   */
+  letterbox?: boolean | readonly [number, number, number];
+  /** Default 'rgb'. */
+  channelOrder?: ChannelOrder;
+  /** One number for all channels, or one each, in their order. */
   mean?: number | readonly number[];
   std?: number | readonly number[];
 }

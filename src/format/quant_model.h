@@ -35,7 +35,7 @@ struct OutputStage {
   bool operator==(const OutputStage&) const = default;
 };
 
-struct QInputOp {  // u8 planes, R, G, B (or one); zero_point 0
+struct QInputOp {  // u8 planes, R, G, B (or B, G, R, or one); zero_point 0
   bool operator==(const QInputOp&) const = default;
 };
 
@@ -135,8 +135,10 @@ struct QNode {
 
 struct Metadata {
   std::string name;
-  std::vector<std::string> labels;  // empty, or one a class
-  int resize = 0;                   // see image/image.h, Preprocess; the crop is the input node's shape
+  std::vector<std::string> labels;      // empty, or one a class
+  int resize = 0;                       // see image/image.h, Preprocess; the crop is the input node's shape
+  std::vector<std::uint8_t> letterbox;  // empty, or the colour of the bars
+  bool bgr = false;
   float mean[3] = {0, 0, 0};
   float std[3] = {1, 1, 1};
   std::string recipe;  // canonical JSON of the recipe

@@ -150,6 +150,8 @@ class Reader : PartReader {
     TREFOIL_RETURN_IF_ERROR(copyThree(from.std(), to.std));
     copy(from.recipe(), &to.recipe);
     copy(from.provenance(), &to.provenance);
+    copy(from.letterbox(), &to.letterbox);
+    to.bgr = from.bgr();
     return {};
   }
 

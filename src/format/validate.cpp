@@ -83,6 +83,9 @@ Result<void> checkOutputs(const QuantModel& model) {
                " labels");
   }
   if (metadata.resize < 0 || metadata.resize > kMaxDimension) return bad("the resize size is out of range");
+  if (!metadata.letterbox.empty() && (metadata.letterbox.size() != 3 || metadata.resize != 0)) {
+    return bad("a letterbox of the preprocessing has a colour of three numbers, and no resize");
+  }
   for (int c = 0; c < 3; ++c) {
     if (!std::isfinite(metadata.mean[c])) return bad("a mean of the preprocessing is not finite");
     if (!std::isfinite(metadata.std[c]) || metadata.std[c] <= 0) {

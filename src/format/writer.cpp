@@ -207,7 +207,9 @@ class Writer {
     const auto std = builder_.CreateVector(metadata.std, 3);
     const auto recipe = builder_.CreateString(metadata.recipe);
     const auto provenance = builder_.CreateString(metadata.provenance);
-    return fb::CreateMetadata(builder_, name, labels, metadata.resize, mean, std, recipe, provenance);
+    const auto letterbox = vectorUnlessEmpty(metadata.letterbox);
+    return fb::CreateMetadata(builder_, name, labels, metadata.resize, mean, std, recipe, provenance,
+                              letterbox, metadata.bgr);
   }
 
   const QuantModel& model_;

@@ -53,11 +53,30 @@ Result<void> checkPreprocess(const Preprocess& p, int channels) {
                                                 " pixels is out of range (0 to " +
                                                 std::to_string(kMaxDimension) + ")");
   }
+  if (p.letterbox && p.resize != 0) {
+    return makeError(ErrorCode::kBadOption, "a letterbox keeps all of the picture: leave the resize out");
+  }
   return {};
 }
 
+// a / b as Python's round() has it: halves to the even neighbour.
+std::int64_t roundedQuotient(std::int64_t a, std::int64_t b) {
+  const std::int64_t rounded_up = (2 * a + b) / (2 * b);
+  const bool half = (2 * a + b) % (2 * b) == 0;
+  return rounded_up - (half && rounded_up % 2 != 0 ? 1 : 0);
+}
+
+// The largest size of the picture's proportions that fits into the network's input.
+Size containedSize(const ImageView& image, const Preprocess& p) {
+  const std::int64_t h = image.height;
+  const std::int64_t w = image.width;
+  if (w * p.crop_height > p.crop_width * h)
+    return {std::max<std::int64_t>(1, roundedQuotient(h * p.crop_width, w)), p.crop_width};
+  return {p.crop_height, std::max<std::int64_t>(1, roundedQuotient(w * p.crop_height, h))};
+}
+
 // The size to resize to, at least as large as the crop.
-Size resizedSize(const ImageView& image, const Preprocess& p) {
+Size coveringSize(const ImageView& image, const Preprocess& p) {
   const std::int64_t h = image.height;
   const std::int64_t w = image.width;
   if (p.resize == 0) return {p.crop_height, p.crop_width};
@@ -69,8 +88,16 @@ Size resizedSize(const ImageView& image, const Preprocess& p) {
   return {std::max<std::int64_t>(p.crop_height, p.crop_width * h / w), p.crop_width};
 }
 
-// Half of an even or odd number as Python's round() has it: halves to the even neighbour.
-std::int64_t halfRoundedToEven(std::int64_t n) { return n % 2 == 0 || n / 2 % 2 == 0 ? n / 2 : n / 2 + 1; }
+// Along one axis: which pixels of the resized picture are seen, and where in the input they come to lie.
+struct Placement {
+  Placement(std::int64_t resized, int input)
+      : first(resized > input ? roundedQuotient(resized - input, 2) : 0),
+        count(static_cast<int>(std::min<std::int64_t>(resized, input))),
+        place(static_cast<std::size_t>(roundedQuotient(input - count, 2))) {}
+  std::int64_t first;
+  int count;
+  std::size_t place;
+};
 
 std::uint8_t roundWeighted(std::int32_t sum) {
   const std::int32_t value = (sum + (1 << (kWeightBits - 1))) >> kWeightBits;
@@ -111,18 +138,19 @@ Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preproc
                                            int channels) {
   TREFOIL_RETURN_IF_ERROR(checkImage(image));
   TREFOIL_RETURN_IF_ERROR(checkPreprocess(preprocess, channels));
-  const Size size = resizedSize(image, preprocess);
-  const std::int64_t left = halfRoundedToEven(size.width - preprocess.crop_width);
-  const std::int64_t top = halfRoundedToEven(size.height - preprocess.crop_height);
-  // Only what ends up in the crop is computed; a pixel does not depend on how many others are.
-  const ResampleAxis columns = makeResampleAxis(image.width, size.width, left, preprocess.crop_width);
-  const ResampleAxis rows = makeResampleAxis(image.height, size.height, top, preprocess.crop_height);
+  const Size size = preprocess.letterbox ? containedSize(image, preprocess) : coveringSize(image, preprocess);
+  const Placement across(size.width, preprocess.crop_width);
+  const Placement down(size.height, preprocess.crop_height);
+  // Only what is seen is computed; a pixel does not depend on how many others are.
+  const ResampleAxis columns = makeResampleAxis(image.width, size.width, across.first, across.count);
+  const ResampleAxis rows = makeResampleAxis(image.height, size.height, down.first, down.count);
 
   const int first_row = rows.starts.front();
   const int row_count = rows.starts.back() + rows.counts.back() - first_row;
-  const auto crop_width = static_cast<std::size_t>(preprocess.crop_width);
-  const auto crop_height = static_cast<std::size_t>(preprocess.crop_height);
-  const std::int64_t plane = std::int64_t{row_count} * preprocess.crop_width;
+  const auto input_width = static_cast<std::size_t>(preprocess.crop_width);
+  const std::size_t input_plane = static_cast<std::size_t>(preprocess.crop_height) * input_width;
+  const auto width = static_cast<std::size_t>(across.count);
+  const std::int64_t plane = std::int64_t{row_count} * across.count;
   if (plane * channels > kMaxIntermediate) {
     return makeError(ErrorCode::kBadImage,
                      "an image of " + std::to_string(image.width) + "x" + std::to_string(image.height) +
@@ -136,25 +164,27 @@ Result<std::vector<std::uint8_t>> toPlanes(const ImageView& image, const Preproc
   for (int y = 0; y < row_count; ++y) {
     unpackRow(image, first_row + y, channels, wide.data());
     for (int c = 0; c < channels; ++c) {
-      resizeRow(
-          wide.data() + static_cast<std::size_t>(c) * static_cast<std::size_t>(image.width), columns,
-          narrow.data() + static_cast<std::size_t>(c * plane) + static_cast<std::size_t>(y) * crop_width);
+      resizeRow(wide.data() + static_cast<std::size_t>(c) * static_cast<std::size_t>(image.width), columns,
+                narrow.data() + static_cast<std::size_t>(c * plane) + static_cast<std::size_t>(y) * width);
     }
   }
 
-  std::vector<std::uint8_t> planes(static_cast<std::size_t>(channels) * crop_height * crop_width);
-  std::vector<std::int32_t> sums(crop_width);
-  std::uint8_t* out = planes.data();
+  std::vector<std::uint8_t> planes(static_cast<std::size_t>(channels) * input_plane);
+  std::vector<std::int32_t> sums(width);
   for (int c = 0; c < channels; ++c) {
-    for (std::size_t y = 0; y < crop_height; ++y, out += crop_width) {
+    std::uint8_t* out = planes.data() + static_cast<std::size_t>(c) * input_plane;
+    std::fill_n(out, input_plane, preprocess.bars[c]);
+    out += down.place * input_width + across.place;
+    const int source = preprocess.bgr ? channels - 1 - c : c;
+    for (std::size_t y = 0; y < rows.starts.size(); ++y, out += input_width) {
       std::fill(sums.begin(), sums.end(), 0);
-      const std::uint8_t* from = narrow.data() + static_cast<std::size_t>(c * plane) +
-                                 static_cast<std::size_t>(rows.starts[y] - first_row) * crop_width;
-      for (int t = 0; t < rows.counts[y]; ++t, from += crop_width) {
+      const std::uint8_t* from = narrow.data() + static_cast<std::size_t>(source * plane) +
+                                 static_cast<std::size_t>(rows.starts[y] - first_row) * width;
+      for (int t = 0; t < rows.counts[y]; ++t, from += width) {
         const std::int32_t weight = rows.weights[y * rows.stride + static_cast<std::size_t>(t)];
-        for (std::size_t x = 0; x < crop_width; ++x) sums[x] += from[x] * weight;
+        for (std::size_t x = 0; x < width; ++x) sums[x] += from[x] * weight;
       }
-      for (std::size_t x = 0; x < crop_width; ++x) out[x] = roundWeighted(sums[x]);
+      for (std::size_t x = 0; x < width; ++x) out[x] = roundWeighted(sums[x]);
     }
   }
   return planes;

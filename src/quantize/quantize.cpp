@@ -422,9 +422,13 @@ class Quantizer {
     Metadata& metadata = result_.model.metadata;
     metadata.name = program_.graph.name;
     metadata.labels = input_.labels;
-    metadata.resize = input_.preprocess.resize;
-    std::copy(std::begin(input_.preprocess.mean), std::end(input_.preprocess.mean), metadata.mean);
-    std::copy(std::begin(input_.preprocess.std), std::end(input_.preprocess.std), metadata.std);
+    const Preprocess& preprocess = input_.preprocess;
+    metadata.resize = preprocess.resize;
+    if (preprocess.letterbox)
+      metadata.letterbox.assign(std::begin(preprocess.bars), std::end(preprocess.bars));
+    metadata.bgr = preprocess.bgr;
+    std::copy(std::begin(preprocess.mean), std::end(preprocess.mean), metadata.mean);
+    std::copy(std::begin(preprocess.std), std::end(preprocess.std), metadata.std);
     metadata.recipe = recipeJson(input_.recipe);
     JsonWriter json;
     json.beginObject();

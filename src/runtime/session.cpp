@@ -128,6 +128,10 @@ Preprocess Session::preprocess() const {
   preprocess.resize = impl_->metadata.resize;
   preprocess.crop_height = inputShape().height;
   preprocess.crop_width = inputShape().width;
+  const std::vector<std::uint8_t>& bars = impl_->metadata.letterbox;
+  preprocess.letterbox = !bars.empty();
+  std::copy(bars.begin(), bars.end(), preprocess.bars);
+  preprocess.bgr = impl_->metadata.bgr;
   std::copy_n(impl_->metadata.mean, 3, preprocess.mean);
   std::copy_n(impl_->metadata.std, 3, preprocess.std);
   return preprocess;

@@ -402,6 +402,24 @@ describe("a visitor's own network", () => {
     expect(await page.innerText('#results')).toMatch(/[a-z]+-[a-z]+/);
   });
 
+  test('is shown letterboxed pictures and blue first, where it was trained so', async () => {
+    await page.selectOption('#method', 'fgq');
+    expect(await page.isEnabled('#resize')).toBe(true);
+    await page.selectOption('#fit', 'letterbox');
+    expect(await page.isEnabled('#resize')).toBe(false);
+    await page.selectOption('#channel-order', 'bgr');
+    await quantized();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
+    const { loadModel } = await import('trefoil');
+    const model = await loadModel((await download.path())!);
+    expect(model.info.preprocess).toMatchObject({
+      resize: 0,
+      letterbox: [114, 114, 114],
+      channelOrder: 'bgr',
+    });
+    model.dispose();
+  });
+
   test('is dropped, anywhere on the page', async () => {
     const path = join(root, 'models/signs/signs.onnx');
     for (const target of ['#model-drop', 'footer']) {

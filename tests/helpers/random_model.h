@@ -389,6 +389,12 @@ class RandomModel {
       for (std::size_t i = 0; i < classes; ++i) metadata.labels.push_back("class " + std::to_string(i));
     }
     metadata.resize = random_.integer(0, 300);
+    if (metadata.resize < 100) {
+      metadata.resize = 0;
+      for (int c = 0; c < 3; ++c)
+        metadata.letterbox.push_back(static_cast<std::uint8_t>(random_.integer(0, 255)));
+    }
+    metadata.bgr = random_.chance(50);
     for (auto& mean : metadata.mean) mean = static_cast<float>(random_.integer(0, 100)) / 100.0F;
     for (auto& std : metadata.std) std = static_cast<float>(random_.integer(1, 100)) / 100.0F;
     metadata.recipe = "{\"seed\":1}";

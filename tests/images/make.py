@@ -6,7 +6,7 @@ Needs Pillow (Debian: python3-pil). usage: tests/images/make.py (writes into tes
 
 Sizes and offsets are those of torchvision: Resize brings the shorter side to `resize` pixels, the longer one to
 int(resize * long / short); CenterCrop begins at int(round((size - crop) / 2)). With a `resize` of 0 the picture is brought straight
-to the crop's size.
+to the crop's size. A letterbox is ImageOps.pad; its bars are in the network's order of channels, like all that has three numbers.
 """
 
 import json
@@ -74,9 +74,13 @@ def on_white(picture):
     return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
 
 
-def network_input(picture, resize, crop):
-    """What torchvision's Resize (bilinear, antialiased) and CenterCrop make of it."""
+def network_input(picture, resize, crop, letterbox, order):
+    """What torchvision's Resize (bilinear, antialiased) and CenterCrop make of it, or ImageOps.pad."""
     crop_height, crop_width = crop
+    if order == "bgr":
+        picture = Image.merge("RGB", picture.split()[::-1])
+    if letterbox:
+        return ImageOps.pad(picture, (crop_width, crop_height), Image.BILINEAR, color=tuple(letterbox))
     width, height = picture.size
     if resize:
         short, long = min(width, height), max(width, height)
@@ -93,11 +97,14 @@ def network_input(picture, resize, crop):
 CASES = []
 
 
-def case(name, seen, resize, crop):
-    """seen: the picture that the file `name` holds."""
-    expected = f"{name.replace('.', '-')}-{resize}-{crop[0]}x{crop[1]}.expected.png"
-    network_input(seen, resize, crop).save(FOLDER / expected, optimize=True)
-    CASES.append({"file": name, "resize": resize, "crop": crop, "expected": expected})
+def case(name, seen, resize, crop, letterbox=False, order="rgb"):
+    """seen: the picture that the file `name` holds. letterbox: the colour of its bars."""
+    boxed = "-boxed-" + "-".join(map(str, letterbox)) if letterbox else ""
+    swapped = "" if order == "rgb" else f"-{order}"
+    expected = f"{name.replace('.', '-')}-{resize}-{crop[0]}x{crop[1]}{boxed}{swapped}.expected.png"
+    network_input(seen, resize, crop, letterbox, order).save(FOLDER / expected, optimize=True)
+    given = {"resize": resize, "crop": crop, "letterbox": letterbox, "channelOrder": order}
+    CASES.append({"file": name, "preprocess": given, "expected": expected})
 
 
 def write(name, picture, **options):
@@ -119,6 +126,23 @@ def sizes():
             case(f"size-{width}x{height}.png", picture, resize, crop)
 
 
+def letterboxes():
+    """Wide and high, shrunk and grown, into squares and oblongs, with an odd number of lines left over; one that fits as it is,
+    and one that comes to a single line."""
+    grey, mean, ink = (114, 114, 114), (124, 116, 104), (0, 255, 7)
+    for width, height, tasks in [
+        (61, 40, [([32, 32], grey, "rgb"), ([33, 32], mean, "rgb"), ([20, 57], ink, "bgr"), ([90, 90], grey, "bgr")]),
+        (19, 50, [([32, 32], mean, "rgb"), ([31, 24], ink, "rgb"), ([64, 64], grey, "rgb")]),
+        (48, 24, [([32, 64], ink, "rgb"), ([13, 25], ink, "bgr")]),
+        (90, 2, [([24, 24], ink, "rgb"), ([48, 40], mean, "bgr")]),
+    ]:
+        name = f"letterbox-{width}x{height}.png"
+        picture = write(name, draw(width, height), optimize=True)
+        for crop, bars, order in tasks:
+            case(name, picture, 0, crop, bars, order)
+        case(name, picture, 16 if height > 16 else 0, [16, 15], order="bgr")
+
+
 def orientations():
     for orientation in range(1, 9):
         name = f"orientation-{orientation}.jpg"
@@ -126,7 +150,10 @@ def orientations():
         exif[EXIF_ORIENTATION] = orientation
         draw(41, 26).save(FOLDER / name, quality=90, subsampling=0, exif=exif)
         with Image.open(FOLDER / name) as stored:
-            case(name, ImageOps.exif_transpose(stored).convert("RGB"), 20, [18, 20])
+            seen = ImageOps.exif_transpose(stored).convert("RGB")
+        case(name, seen, 20, [18, 20])
+        if orientation in (1, 6):
+            case(name, seen, 0, [24, 24], (114, 114, 114), "bgr")
 
 
 def formats():
@@ -189,9 +216,11 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     sizes()
+    letterboxes()
     orientations()
     formats()
-    (FOLDER / "cases.json").write_text(json.dumps(CASES, indent=1) + "\n")
+    rows = ",\n".join(json.dumps(row) for row in CASES)
+    (FOLDER / "cases.json").write_text(f"[\n{rows}\n]\n")
 
 
 main()

@@ -149,6 +149,43 @@ describe('inspect', () => {
   });
 });
 
+describe('preprocessing', () => {
+  test('a letterbox, its bars and the order of channels', async () => {
+    const given = ['--letterbox', '--channel-order', 'bgr', '--mean', '0.5', '--std', '1/4'];
+    expect((await json(['inspect', onnxPath, ...given])).value).toMatchObject({
+      preprocess: { resize: 0, crop: [64, 64], letterbox: [114, 114, 114], channelOrder: 'bgr' },
+    });
+    const words = await run(['inspect', onnxPath, '--bars', '1,2,3']);
+    expect(words.out).toContain('preprocessing: fitted into 64 x 64 with bars of 1, 2, 3; RGB; mean');
+
+    const quantized = await run([
+      ...['quantize', onnxPath, '-o', 'boxed.trefoil', '--calibration', join(signs, 'calibration')],
+      ...['--calibration-count', '4', '--method', 'fgq', '--labels', join(signs, 'labels.txt'), ...given],
+    ]);
+    expect(quantized.code).toBe(0);
+    expect((await run(['inspect', 'boxed.trefoil'])).out).toContain('with bars of 114, 114, 114; BGR;');
+
+    // The float network that is compared with is shown the same.
+    const scored = ['--images', join(signs, 'test'), '--count', '40'];
+    const float = await json(['evaluate', onnxPath, ...scored, ...given]);
+    const both = await json(['evaluate', 'boxed.trefoil', ...scored, '--against', onnxPath, '--layers', '0']);
+    expect(both.value).toMatchObject({ against: { top1: float.value['top1'] } });
+    const usual = await json(['evaluate', onnxPath, ...scored, ...prepare]);
+    expect(float.value['top1']).toBeLessThan(usual.value['top1'] as number);
+  }, 60_000);
+
+  test.each([
+    ['--letterbox', '--resize', '64'],
+    ['--bars', '256'],
+    ['--bars', '1,2'],
+    ['--channel-order', 'grb'],
+  ])('%s %s %s is refused', async (...given) => {
+    const { code, value } = await json(['inspect', onnxPath, ...given]);
+    expect(code).toBe(2);
+    expect(value.error!.code).toBe('BAD_OPTION');
+  });
+});
+
 describe('bench', () => {
   test('times the whole network, and its layers on request', async () => {
     const words = await run(['bench', model, '--runs', '3', '--layers']);

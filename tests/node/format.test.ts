@@ -73,6 +73,24 @@ test.each(Object.keys(networks))('%s', async (name) => {
   await expectSameIntegers(model, [1, 2, 3]);
 });
 
+test('how pictures are prepared: what is left out as in files from before it could be said', async () => {
+  const { metadata: before } = decode(
+    new Uint8Array(readFileSync(join(root, 'tests/golden/signs-n4-a8.trefoil'))),
+    2,
+  );
+  expect(before).toMatchObject({ resize: 64, bgr: false });
+  expect(before).not.toHaveProperty('letterbox');
+
+  const picture = { data: goldenPixels(9, 12, 1), width: 9, height: 12 };
+  const [network] = Object.values(networks);
+  const { model } = await quantize(network!.onnx(), {
+    calibration: [picture],
+    preprocess: { letterbox: [1, 2, 3], channelOrder: 'bgr' },
+  });
+  const { metadata } = await expectSameIntegers(model, [1]);
+  expect(metadata).toMatchObject({ resize: 0, letterbox: [1, 2, 3], bgr: true });
+});
+
 test('two planes: the whole file, and the first buffer by itself', async () => {
   const pictures = [1, 2, 3, 4].map((seed) => ({ data: goldenPixels(12, 12, seed), width: 12, height: 12 }));
   const [network] = Object.values(networks);

@@ -80,7 +80,12 @@ describe('a model', () => {
     expect(info.labels).toEqual(labels);
     expect(info.classes).toBe(20);
     expect(info.inputShape).toEqual([3, 64, 64]);
-    expect(info.preprocess).toEqual({ ...preprocess, crop: [64, 64] });
+    expect(info.preprocess).toEqual({
+      ...preprocess,
+      crop: [64, 64],
+      letterbox: false,
+      channelOrder: 'rgb',
+    });
     expect(info.fileBytes).toBe(bytes.length);
     expect(info.fileBytes).toBeLessThan(onnx.length / 8);
     expect(info.memoryBytes).toBeGreaterThan(info.fileBytes);

@@ -89,7 +89,7 @@ class Builder {
     return this.node('Relu', [x]);
   }
 
-  finish(output: string, shape: number[], image = [12, 12]): Uint8Array<ArrayBuffer> {
+  finish(output: string, shape: number[], image = [3, 12, 12]): Uint8Array<ArrayBuffer> {
     const value = (field: number, name: string, sizes: number[]) =>
       bytes(field, [
         ...text(1, name),
@@ -107,7 +107,7 @@ class Builder {
     const graph = [
       ...this.#graph,
       ...text(2, 'test'),
-      ...value(11, 'x', [1, 3, ...image]),
+      ...value(11, 'x', [1, ...image]),
       ...value(12, output, shape),
     ];
     return Uint8Array.from([...number(1, 8), ...bytes(8, number(2, 13)), ...bytes(7, graph)]);
@@ -247,8 +247,8 @@ export const networks: Record<string, Network> = {
 };
 
 /** A network of hardly anything, for what it is shown. */
-export function looker(height: number, width: number): Uint8Array<ArrayBuffer> {
+export function looker(height: number, width: number, channels = 3): Uint8Array<ArrayBuffer> {
   const b = new Builder();
-  const seen = b.node('GlobalAveragePool', [b.conv('x', 3, 4, 1)]);
-  return b.finish(b.node('Flatten', [seen]), [1, 4], [height, width]);
+  const seen = b.node('GlobalAveragePool', [b.conv('x', channels, 4, 1)]);
+  return b.finish(b.node('Flatten', [seen]), [1, 4], [channels, height, width]);
 }

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import sharp from 'sharp';
+import type { Preprocess } from 'trefoil';
 
 import { root } from './signs.js';
 
 export interface PillowCase {
   file: string;
-  resize: number;
-  crop: [number, number];
+  preprocess: Pick<Preprocess, 'resize' | 'crop' | 'letterbox' | 'channelOrder'>;
   /** The picture that the network is to see. */
   expected: string;
 }
@@ -17,7 +17,7 @@ export interface PillowCase {
 export const pillowFolder = join(root, 'tests/images/fixtures');
 export const pillowCases = JSON.parse(readFileSync(join(pillowFolder, 'cases.json'), 'utf8')) as PillowCase[];
 
-/** Planes R, G, B of a plain PNG. */
+/** The three planes of a plain PNG. */
 export async function planesOf(path: string): Promise<Uint8Array> {
   const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
   const size = info.width * info.height;

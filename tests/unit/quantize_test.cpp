@@ -114,8 +114,18 @@ TEST_SUITE("quantize") {
     CHECK(model.metadata.name == "relu");
     CHECK(model.metadata.labels.size() == 5);
     CHECK(model.metadata.resize == 256);
+    CHECK(model.metadata.letterbox.empty());
+    CHECK_FALSE(model.metadata.bgr);
     CHECK(model.metadata.recipe == recipeJson(quantizeInput(buildCase(netCase("relu"))).recipe));
     CHECK(model.metadata.provenance ==
           R"({"calibrationImages":3,"correctionImages":3,"sourceBytes":77,"sourceHash":"abc"})");
+
+    QuantizeInput boxed = quantizeInput(buildCase(netCase("relu")), 3);
+    boxed.preprocess.letterbox = true;
+    boxed.preprocess.bars[2] = 9;
+    boxed.preprocess.bgr = true;
+    const Metadata metadata = quantizeOrFail(std::move(boxed)).model.metadata;
+    CHECK(metadata.letterbox == std::vector<std::uint8_t>{114, 114, 9});
+    CHECK(metadata.bgr);
   }
 }

@@ -97,6 +97,19 @@ TEST_SUITE("session") {
     CHECK(session->memoryBytes() > session->layers()[0].weight_bytes);
   }
 
+  TEST_CASE("pictures are prepared as the file says") {
+    CHECK_FALSE(sessionOf(smallModel())->preprocess().letterbox);
+    CHECK_FALSE(sessionOf(smallModel())->preprocess().bgr);
+    QuantModel model = smallModel();
+    model.metadata.resize = 0;
+    model.metadata.letterbox = {7, 8, 9};
+    model.metadata.bgr = true;
+    const Preprocess preprocess = sessionOf(std::move(model))->preprocess();
+    CHECK(preprocess.letterbox);
+    for (int c = 0; c < 3; ++c) CHECK(preprocess.bars[c] == 7 + c);
+    CHECK(preprocess.bgr);
+  }
+
   TEST_CASE("tells of every layer's result as real numbers") {
     QuantModel model = smallModel();
     model.nodes[1].grid.scale = 0.5F;

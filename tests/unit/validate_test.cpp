@@ -308,6 +308,9 @@ TEST_SUITE("validate") {
       {"few labels", [](auto& m) { m.metadata.labels = {"a", "b"}; }},
       {"negative resize", [](auto& m) { m.metadata.resize = -1; }},
       {"huge resize", [](auto& m) { m.metadata.resize = kHuge; }},
+      {"bars of one number", [](auto& m) { m.metadata.letterbox = {114}; }},
+      {"bars of four numbers", [](auto& m) { m.metadata.letterbox = {1, 2, 3, 4}; }},
+      {"a letterbox that is resized", [](auto& m) { m.metadata.letterbox = {1, 2, 3}, m.metadata.resize = 9; }},
       {"mean of nan", [=](auto& m) { m.metadata.mean[1] = nan; }},
       {"deviation of 0", [](auto& m) { m.metadata.std[2] = 0; }},
   };
@@ -339,6 +342,7 @@ TEST_SUITE("validate") {
     valid([](auto& m) { op<QPoolOp>(m, kAverage).output.factors.resize(9, {1, 40}); });
     valid([](auto& m) { op<QLookupOp>(m, kLookup).table.resize(256); });
     valid([](auto& m) { m.metadata.labels.resize(10); });
+    valid([](auto& m) { m.metadata.letterbox = {0, 128, 255}, m.metadata.bgr = true; });
     valid([](auto& m) {  // the input as output
       m.nodes.resize(1);
       m.output_accumulators = false;

@@ -266,6 +266,7 @@ element('model-url').addEventListener('input', () => {
   takeAddress();
   showSourceFields();
 });
+element('fit').addEventListener('change', showSourceFields);
 element('quantize').addEventListener('click', () => void runQuantize());
 element('cancel').addEventListener('click', () => running?.abort());
 element('classify').addEventListener('click', () => void runClassify(signs.test));

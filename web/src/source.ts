@@ -1,5 +1,7 @@
 // Where a visitor's network comes from: the bundled one, a file, or an address. An .onnx is quantized, a .trefoil is
 // run as it is.
+import type { PreprocessOptions } from 'trefoil/quantize';
+
 import { signs } from './bundled.js';
 import { element, filesOf, formatBytes, show } from './ui.js';
 
@@ -9,7 +11,7 @@ export interface OnnxSource {
   bytes: Uint8Array;
   calibration: (string | File)[];
   labels: string[] | undefined;
-  preprocess: { resize?: number; crop?: number; mean: number[]; std: number[] };
+  preprocess: PreprocessOptions;
 }
 
 export interface TrefoilSource {
@@ -26,6 +28,23 @@ const normalizations: Record<string, { mean: number[]; std: number[] }> = {
 };
 
 let ownModel: File | undefined;
+
+/** A letterbox keeps all of a picture, so it has no use for a size to cut from. */
+const isLetterbox = () => element<HTMLSelectElement>('fit').value === 'letterbox';
+
+function showResize(): void {
+  element<HTMLInputElement>('resize').disabled = isLetterbox();
+}
+
+/** What a visitor says of the training of their network. */
+function statedPreprocess(): PreprocessOptions {
+  const resize = Number(element<HTMLInputElement>('resize').value);
+  return {
+    ...(isLetterbox() ? { letterbox: true } : resize > 0 && { resize }),
+    channelOrder: element<HTMLSelectElement>('channel-order').value as 'rgb' | 'bgr',
+    ...normalizations[element<HTMLSelectElement>('normalization').value]!,
+  };
+}
 
 const addressField = () => element<HTMLInputElement>('model-url');
 
@@ -48,6 +67,7 @@ function isTrefoil(): boolean {
 export function showSourceFields(): void {
   const trefoil = isTrefoil();
   show('own-options', !usesBundled());
+  showResize();
   for (const field of document.querySelectorAll<HTMLElement>('.onnx-only')) field.hidden = trefoil;
   for (const id of ['quantize', 'quantize-heading']) element(id).textContent = trefoil ? 'Open' : 'Quantize';
 }
@@ -95,14 +115,5 @@ export async function readSource(): Promise<OnnxSource | TrefoilSource> {
   }
   const [labelsFile] = filesOf('labels-file');
   const labels = labelsFile && (await labelsFile.text()).trim().split(/\r?\n/);
-  const resize = Number(element<HTMLInputElement>('resize').value);
-  const values = normalizations[element<HTMLSelectElement>('normalization').value]!;
-  return {
-    kind: 'onnx',
-    name,
-    bytes: await read(),
-    calibration,
-    labels,
-    preprocess: resize > 0 ? { resize, ...values } : { ...values },
-  };
+  return { kind: 'onnx', name, bytes: await read(), calibration, labels, preprocess: statedPreprocess() };
 }

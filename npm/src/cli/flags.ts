@@ -1,7 +1,7 @@
 // Options that several commands share, and how their text is read.
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
-import type { PreprocessOptions } from '../types.js';
+import type { ChannelOrder, PreprocessOptions } from '../types.js';
 
 export function wholeNumber(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
@@ -48,6 +48,16 @@ function channels(text: string): number[] {
   return values;
 }
 
+/** "114" or "124,116,104". */
+function colour(text: string): [number, number, number] {
+  const values = text.split(',').map(wholeNumber(0, 255));
+  if (values.length !== 1 && values.length !== 3) {
+    throw new InvalidArgumentError('It must be one whole number or three, each from 0 to 255.');
+  }
+  const [first, second = first, third = first] = values as [number, ...number[]];
+  return [first, second, third];
+}
+
 function cropSize(text: string): [number, number] {
   const sides = text.split(/[x,]/).map(wholeNumber(1, 1 << 20));
   if (sides.length > 2) throw new InvalidArgumentError('It must be N, or HEIGHTxWIDTH.');
@@ -57,6 +67,9 @@ function cropSize(text: string): [number, number] {
 export interface PreprocessFlags {
   resize?: number;
   crop?: [number, number];
+  letterbox?: boolean;
+  bars?: [number, number, number];
+  channelOrder?: ChannelOrder;
   mean?: number[];
   std?: number[];
 }
@@ -70,6 +83,15 @@ export function addPreprocessFlags(command: Command): Command {
       wholeNumber(0),
     )
     .option('--crop <n>', "cut out the centre, N or HEIGHTxWIDTH (default: the network's input)", cropSize)
+    .option('--letterbox', 'fit the whole picture in, with bars around it, in place of --resize and a crop')
+    .addOption(
+      new Option('--bars <r,g,b>', 'colour of the bars, 0 to 255 (default: 114)')
+        .argParser(colour)
+        .implies({ letterbox: true }),
+    )
+    .addOption(
+      new Option('--channel-order <order>', "of the network's input (default: rgb)").choices(['rgb', 'bgr']),
+    )
     .option('--mean <r,g,b>', 'subtracted from a pixel, where white is 1 (default: 0)', channels)
     .option(
       '--std <r,g,b>',
@@ -79,10 +101,12 @@ export function addPreprocessFlags(command: Command): Command {
 }
 
 export function preprocessOf(flags: PreprocessFlags): PreprocessOptions {
-  const { resize, crop, mean, std } = flags;
+  const { resize, crop, letterbox, bars, channelOrder, mean, std } = flags;
   return {
     ...(resize !== undefined && { resize }),
     ...(crop !== undefined && { crop }),
+    ...(letterbox && { letterbox: bars ?? true }),
+    ...(channelOrder !== undefined && { channelOrder }),
     ...(mean !== undefined && { mean }),
     ...(std !== undefined && { std }),
   };

@@ -39,7 +39,7 @@ export async function openModel(path: string, flags: ModelFlags): Promise<AnyMod
   if (hasPreprocess(flags)) {
     throw badOption(
       'preprocess',
-      `${path} states its own preprocessing: --resize, --crop, --mean and --std are for an .onnx`,
+      `${path} states its own preprocessing: --resize, --crop, --mean and the like are for an .onnx`,
     );
   }
   return { kind: 'trefoil', model: await loadModel(path, { worker: false }) };

@@ -1,7 +1,6 @@
 import { TrefoilError } from '../../errors.js';
 import { badOption } from '../../options.js';
 import type { FloatModel } from '../../quantize-types.js';
-import type { PreprocessOptions } from '../../types.js';
 import { loadFloatModel } from '../../quantize.js';
 import { preprocessOf, type OutputFlags } from '../flags.js';
 import { ClassFinder, openImages } from '../images.js';
@@ -27,10 +26,8 @@ async function openReference(
   model: AnyModel['model'],
   flags: EvaluateFlags,
 ): Promise<FloatModel> {
-  const { resize, crop, mean, std } = model.info.preprocess;
-  const preprocess: PreprocessOptions = { resize, crop, mean, std };
   const reference = await loadFloatModel(path, {
-    preprocess: { ...preprocess, ...preprocessOf(flags) },
+    preprocess: { ...model.info.preprocess, ...preprocessOf(flags) },
     worker: false,
   });
   if (reference.info.classes !== model.info.classes) {

@@ -7,10 +7,16 @@ import { bytesText, countText, percentText, printResult, shapeText, table } from
 
 const triple = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(', ');
 
-export function preprocessText({ resize, crop, mean, std }: Preprocess): string {
-  const first = resize > 0 ? `shorter side to ${resize}, ` : 'resized to ';
-  const cut = resize > 0 ? 'centre ' : '';
-  return `${first}${cut}${crop[0]} x ${crop[1]}; mean ${triple(mean)}; std ${triple(std)}`;
+export function preprocessText(preprocess: Preprocess): string {
+  const { resize, crop, letterbox, channelOrder, mean, std } = preprocess;
+  const first = letterbox
+    ? 'fitted into '
+    : resize > 0
+      ? `shorter side to ${resize}, centre `
+      : 'resized to ';
+  const bars = letterbox ? ` with bars of ${triple(letterbox)}` : '';
+  const order = channelOrder.toUpperCase();
+  return `${first}${crop[0]} x ${crop[1]}${bars}; ${order}; mean ${triple(mean)}; std ${triple(std)}`;
 }
 
 function trefoilText({ info }: Model): string {
@@ -66,7 +72,7 @@ function onnxText({ info }: FloatModel, stated: boolean): string {
     ...(stated
       ? []
       : [
-          '  (an ONNX file does not say how pictures are prepared: give --resize, --crop, --mean and --std as in training)',
+          '  (an ONNX file does not say how pictures are prepared: give --resize, --crop, --mean, --std, or what else there was in training)',
         ]),
     '',
     table(

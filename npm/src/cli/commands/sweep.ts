@@ -117,14 +117,14 @@ class Sweep {
 
 /** All that figures depend on, but for the recipe. */
 async function settingsOf(onnx: Uint8Array<ArrayBuffer>, flags: SweepFlags) {
-  const { calibrationCount, classOffset, skip, count = null, residualBits, resize, crop, mean, std } = flags;
+  const { calibrationCount, classOffset, skip, count = null, residualBits } = flags;
   return {
     network: await hashOf(onnx),
     images: resolve(flags.images),
     labels: flags.labels === undefined ? null : resolve(flags.labels),
     calibration: resolve(flags.calibration),
     ...{ calibrationCount, classOffset, skip, count, residualBits },
-    preprocess: [resize, crop, mean, std],
+    preprocess: preprocessOf(flags),
   };
 }
 
