@@ -19,6 +19,10 @@ constexpr double kAbove = 1 + 1e-6;
 // it.
 constexpr double kShareable = 0.5;
 
+// What only a sum reads has a bit more than the sum, where it has less than 8: its rounding comes on top of
+// the sum's own, and takes no time away, as kernels for sums of 4 bits take 5 as well.
+constexpr int kMoreSummandBits = 1;
+
 // Passes values on as they are: the result is on the grid of the input.
 bool sharesGrid(StepKind kind) {
   return kind == StepKind::kMaxPool || kind == StepKind::kPad || kind == StepKind::kSlice ||
@@ -153,9 +157,9 @@ int wantedBits(const Program& program, const std::vector<std::vector<int>>& read
   // Few values, with much resting on each: averages of whole planes, gates, the scores themselves.
   if (step.kind == StepKind::kAveragePool && step.shape.plane() == 1) return 8;
   if (any_reads(StepKind::kMul) || readers[index].empty()) return 8;
-  const bool residual = step.kind == StepKind::kAdd || any_reads(StepKind::kAdd) ||
-                        (step.kind == StepKind::kLookup && from(StepKind::kAdd));
-  return residual ? recipe.residual_bits : recipe.activation_bits;
+  const bool sum = step.kind == StepKind::kAdd || (step.kind == StepKind::kLookup && from(StepKind::kAdd));
+  if (!sum && all_read(StepKind::kAdd)) return std::min(recipe.residual_bits + kMoreSummandBits, 8);
+  return sum || any_reads(StepKind::kAdd) ? recipe.residual_bits : recipe.activation_bits;
 }
 
 // Where a table's function no longer changes (or hardly), its input's grid need not reach.

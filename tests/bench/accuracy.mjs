@@ -1,6 +1,6 @@
 // Top-1 of float and ternary networks over a grid of recipes, as a Markdown table (README's accuracy tables come from here).
 //
-//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--study] [--count N] [--calibration N]
+//   node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME]... [--study] [--count N] [--calibration N]
 //
 // SHARED is a folder with models/ and data/ (see CONTRIBUTING.md, "Accuracy on real networks"). CIFAR networks are scored on the
 // test images and calibrated on training images; photographs are split into calibration and scored ones by their order
@@ -18,7 +18,7 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string' },
-    recipe: { type: 'string' },
+    recipe: { type: 'string', multiple: true },
     study: { type: 'boolean' },
     count: { type: 'string' },
     calibration: { type: 'string' },
@@ -27,7 +27,7 @@ const { positionals, values } = parseArgs({
 const [shared] = positionals;
 if (!shared && values.only !== 'signs') {
   console.error(
-    'usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME] [--study] [--count N] [--calibration N]',
+    'usage: node tests/bench/accuracy.mjs SHARED [--only NAME] [--recipe NAME]... [--study] [--count N] [--calibration N]',
   );
   process.exit(2);
 }
