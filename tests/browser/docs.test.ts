@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { controls } from '../../web/src/settings.js';
 import { codeOf, commandsOf, textOf } from '../node/documents.js';
 import { calibration, onnxPath, picturesOf, quantizedSigns, root } from '../node/signs.js';
 import { standInResnet50 } from '../node/zoo-resnet50.js';
@@ -145,13 +146,6 @@ test('page.md: its commands build and serve the page, and the page has what it n
     const text = textOf('docs/page.md');
     const policy = await page.getAttribute('meta[http-equiv=Content-Security-Policy]', 'content');
     expect(policy!.startsWith(/`(default-src [^`]+)`/.exec(text)![1]!)).toBe(true);
-    const controls = {
-      n: 'group-size',
-      planes: 'planes',
-      levels: 'scale-levels',
-      bits: 'activation-bits',
-      method: 'method',
-    };
     for (const [name, id] of Object.entries(controls)) {
       const [, row] = new RegExp(`\\| \`${name}\` \\| ([^|]+) \\|`).exec(text)!;
       const named = row!.split(',').map((value) => value.replaceAll('`', '').trim());

@@ -1,101 +1,27 @@
-// The demo page as it is built, in headless Chromium, driven as a visitor would: served as static files, under its policy.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+// The page and its bundled network: quantizing, results, settings, keyboard, offline use, widths and colours.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
-import { launchChromium, serve, type Served } from './serve.js';
+import {
+  classified,
+  context,
+  give,
+  open,
+  page,
+  pictures,
+  problems,
+  quantized,
+  quick,
+  root,
+  screenshots,
+  server,
+  startBrowser,
+  violations,
+} from './page.js';
 
-const root = resolve(import.meta.dirname, '../..');
-const dist = join(root, 'web/dist');
-const screenshots = join(root, 'build/screenshots');
-const pictures = ['00', '01'].map((name) => join(root, `models/signs/calibration/${name}.png`));
-const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8');
-let server: Served;
-let browser: Browser;
-let context: BrowserContext;
-let page: Page;
-const problems: string[] = [];
-
-async function open(search = '', options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-  await context?.close();
-  context = await browser.newContext({
-    viewport: { width: 1200, height: 900 },
-    permissions: ['camera'],
-    ...options,
-  });
-  page = await context.newPage();
-  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-  page.on('pageerror', (error) => problems.push(String(error)));
-  await page.goto(`${server.origin}/${search}`);
-  return page;
-}
-
-/** Plain codes: not as good as the default, and found sooner. */
-const quick = '?method=fgq';
-
-async function quantized(): Promise<void> {
-  await page.click('#quantize');
-  await page.waitForSelector('#download:not([hidden])', { timeout: 60_000 });
-}
-
-/** Drops or pastes files. */
-async function give(
-  how: 'drop' | 'paste',
-  target: string,
-  files: { path: string; name: string }[],
-): Promise<void> {
-  const contents = files.map(({ path, name }) => ({ name, base64: readFileSync(path, 'base64') }));
-  await page.evaluate(
-    async ({ contents: list, how: kind, target: place }) => {
-      const transfer = new DataTransfer();
-      for (const { name, base64 } of list) {
-        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-        const type = name.endsWith('.png') ? 'image/png' : '';
-        transfer.items.add(new File([bytes], name, { type }));
-      }
-      const event =
-        kind === 'drop'
-          ? new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })
-          : new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true });
-      document.querySelector(place)!.dispatchEvent(event);
-    },
-    { contents, how, target },
-  );
-}
-
-/** What axe finds wrong. */
-async function violations(): Promise<string[]> {
-  await page.evaluate(axe);
-  const found = (await page.evaluate('axe.run()')) as {
-    violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
-  };
-  return found.violations.map(
-    ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(' ')} ${nodes[0]!.failureSummary}`,
-  );
-}
-
-/** Waits until all images of a set have been classified. */
-async function classified(): Promise<void> {
-  await page.waitForSelector('#outcome:not([hidden]) #totals:not([hidden])', { timeout: 60_000 });
-}
-
-beforeAll(async () => {
-  if (!existsSync(join(dist, 'index.html'))) throw new Error('web/dist is missing: run `make page` first');
-  mkdirSync(screenshots, { recursive: true });
-  server = await serve({
-    '/': `${dist}/`,
-    '/models/': join(root, 'models') + '/',
-    '/golden/': join(root, 'tests/golden') + '/',
-  });
-  browser = await launchChromium(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']);
-}, 60_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+startBrowser();
 
 describe('the bundled network', () => {
   beforeAll(async () => void (await open()), 60_000);
@@ -202,121 +128,6 @@ describe('the bundled network', () => {
   });
 });
 
-/** What was fetched for the comparison. */
-const onnxruntimeFiles = () =>
-  server.requests.filter((path) => /onnxruntime|ort-/.test(path)).map((path) => path.replace(/-.{8}\./, '.'));
-
-describe('the comparison with onnxruntime-web', () => {
-  beforeAll(async () => {
-    server.requests.length = 0;
-    await open(quick);
-    await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
-    await quantized();
-    await classified();
-  }, 120_000);
-
-  test('is fetched from this site when it is asked for, and not before', async () => {
-    expect(onnxruntimeFiles()).toEqual([]);
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#onnxruntime-offer', { state: 'hidden', timeout: 60_000 });
-    expect(new Set(onnxruntimeFiles())).toEqual(
-      new Set(['/assets/onnxruntime-worker.js', '/assets/ort-wasm-simd-threaded.wasm']),
-    );
-    expect(await page.isHidden('#onnxruntime-error')).toBe(true);
-  });
-
-  test('runs the same float network on the same pictures, beside ours', async () => {
-    await page.waitForFunction(() => document.querySelectorAll('.result').length === 40);
-    await classified();
-    const cells = (row: string) => page.locator(`#totals-body #${row} > *`).allInnerTexts();
-    const [float, theirs] = [await cells('float-row'), await cells('onnxruntime-row')];
-    expect(theirs[0]).toMatch(/^onnxruntime-web 1\.\d+\.\d+$/);
-    // The same network: the same bytes, and the same answers as in our evaluator.
-    expect(theirs.slice(1, 4)).toEqual(float.slice(1, 4));
-    expect(theirs[4]).toMatch(/ ms$/);
-    expect(await page.innerText('#agreement')).toMatch(/onnxruntime-web takes \d+\.\d times as long/);
-    expect(await page.locator('#latency .u-series').allInnerTexts()).toEqual(['float', 'ternary', theirs[0]]);
-    expect(await page.locator('.result').first().locator('.answer').count()).toBe(3);
-  });
-
-  test('goes on with images of the visitor', async () => {
-    await page.setInputFiles('#image-files', pictures);
-    await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);
-    await classified();
-    expect(await page.innerText('#onnxruntime-row')).toContain('2 of 2');
-  });
-
-  test('works without a network once it has been fetched', async () => {
-    await context.setOffline(true);
-    await page.reload();
-    await quantized();
-    await classified();
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
-    expect(await page.isHidden('#onnxruntime-error')).toBe(true);
-  });
-
-  test('says so where it can not be fetched', async () => {
-    await open(quick);
-    await page.waitForSelector('#offline:not([hidden])', { timeout: 60_000 });
-    await context.setOffline(true);
-    await page.reload();
-    await quantized();
-    await classified();
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#onnxruntime-error:not([hidden])', { timeout: 60_000 });
-    expect(await page.innerText('#onnxruntime-error')).toContain('needs a network the first time');
-    expect(await page.isEnabled('#onnxruntime')).toBe(true);
-  });
-});
-
-describe('a .trefoil', () => {
-  const golden = join(root, 'tests/golden/signs-n4-a8.trefoil');
-  beforeAll(async () => void (await open()), 60_000);
-
-  test('is opened as it is, without calibration images', async () => {
-    await page.setInputFiles('#model-file', golden);
-    expect(await page.isHidden('#calibration-files')).toBe(true);
-    expect(await page.isHidden('#group-size')).toBe(true);
-    expect(await page.innerText('#quantize-card')).toMatch(/^Open\s+Open$/);
-    await page.click('#quantize');
-    await page.waitForSelector('#images-card:not([hidden])');
-    expect(await page.innerText('#phase')).toContain('20 classes, 64 × 64 pixels');
-    expect(await page.isHidden('#report-card')).toBe(true);
-    await page.setInputFiles('#image-files', pictures);
-    await classified();
-    expect(await page.locator('#totals-body tr').count()).toBe(1);
-    expect(await page.innerText('#agreement')).toBe('2 images classified.');
-    expect(await violations()).toEqual([]);
-    await page.screenshot({ path: join(screenshots, 'trefoil.png'), fullPage: true });
-  });
-
-  test('has no float network to compare with, which the comparison says', async () => {
-    server.requests.length = 0;
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#onnxruntime-error:not([hidden])');
-    expect(await page.innerText('#onnxruntime-error')).toContain('Choose the .onnx');
-    expect(onnxruntimeFiles()).toEqual([]);
-  });
-
-  test('is opened from an address; one that is damaged is refused with its code', async () => {
-    await page.check('input[name=source][value=bundled]');
-    await page.check('input[name=source][value=file]');
-    await page.fill('#model-url', `${server.origin}/golden/signs-n64-a4.trefoil?v=1`);
-    expect(await page.innerText('#quantize')).toBe('Open');
-    await page.click('#quantize');
-    await page.waitForSelector('#images-card:not([hidden])');
-    await page.setInputFiles('#model-file', {
-      name: 'broken.trefoil',
-      mimeType: 'application/octet-stream',
-      buffer: readFileSync(golden).subarray(0, 5000),
-    });
-    await page.click('#quantize');
-    await page.waitForSelector('#quantize-error:not([hidden])');
-    expect(await page.innerText('#quantize-error')).toContain('BAD_MODEL');
-  });
-});
-
 describe('settings', () => {
   test('are taken from the address, used, and written there', async () => {
     await open('?n=64&bits=5&levels=4&nonsense=1&planes=7');
@@ -370,85 +181,6 @@ describe('settings', () => {
   });
 });
 
-describe("a visitor's own network", () => {
-  const calibration = Array.from({ length: 8 }, (_, i) => join(root, `models/signs/calibration/0${i}.png`));
-  beforeAll(async () => {
-    await open();
-    await page.check('input[name=source][value=file]');
-    await page.selectOption('#normalization', 'signed');
-    await page.fill('#resize', '64');
-  }, 60_000);
-
-  test('has a form that can be read by everyone', async () => {
-    expect(await violations()).toEqual([]);
-    await page.screenshot({ path: join(screenshots, 'own-network.png'), fullPage: true });
-  });
-
-  test('needs a file and pictures, and says so', async () => {
-    await page.click('#quantize');
-    expect(await page.innerText('#quantize-error')).toContain('.onnx');
-    await page.setInputFiles('#model-file', join(root, 'models/signs/signs.onnx'));
-    await page.click('#quantize');
-    expect(await page.innerText('#quantize-error')).toContain('calibration images');
-  });
-
-  test('is quantized from a file, with labels', async () => {
-    await page.setInputFiles('#calibration-files', calibration);
-    await page.setInputFiles('#labels-file', join(root, 'models/signs/labels.txt'));
-    await quantized();
-    expect(await page.getAttribute('#download', 'download')).toBe('signs.trefoil');
-    await page.setInputFiles('#image-files', pictures);
-    await classified();
-    expect(await page.innerText('#results')).toMatch(/[a-z]+-[a-z]+/);
-  });
-
-  test('is shown letterboxed pictures and blue first, where it was trained so', async () => {
-    await page.selectOption('#method', 'fgq');
-    expect(await page.isEnabled('#resize')).toBe(true);
-    await page.selectOption('#fit', 'letterbox');
-    expect(await page.isEnabled('#resize')).toBe(false);
-    await page.selectOption('#channel-order', 'bgr');
-    await quantized();
-    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
-    const { loadModel } = await import('trefoil');
-    const model = await loadModel((await download.path())!);
-    expect(model.info.preprocess).toMatchObject({
-      resize: 0,
-      letterbox: [114, 114, 114],
-      channelOrder: 'bgr',
-    });
-    model.dispose();
-  });
-
-  test('is dropped, anywhere on the page', async () => {
-    const path = join(root, 'models/signs/signs.onnx');
-    for (const target of ['#model-drop', 'footer']) {
-      await page.check('input[name=source][value=bundled]');
-      expect(await page.isHidden('#own-options')).toBe(true);
-      await give('drop', target, [{ path, name: `${target.slice(1)}.onnx` }]);
-      expect(await page.innerText('#own-name')).toBe(`${target.slice(1)}.onnx`);
-      expect(await page.isVisible('#own-options')).toBe(true);
-    }
-  });
-
-  test('is quantized from an address; one that is missing is named', async () => {
-    await page.fill('#model-url', `${server.origin}/models/signs/none.onnx`);
-    await page.click('#quantize');
-    await page.waitForSelector('#quantize-error:not([hidden])');
-    expect(await page.innerText('#quantize-error')).toContain('404');
-    expect(problems.splice(0).join()).toContain('404');
-    await page.fill('#model-url', `${server.origin}/models/signs/signs.onnx`);
-    await quantized();
-  });
-
-  test('that is none is refused with its code', async () => {
-    await page.setInputFiles('#model-file', join(root, 'README.md'));
-    await page.click('#quantize');
-    await page.waitForSelector('#quantize-error:not([hidden])');
-    expect(await page.innerText('#quantize-error')).toContain('BAD_ONNX');
-  });
-});
-
 test('goes by keyboard alone', async () => {
   await open(quick);
   const focused = () => page.evaluate(() => document.activeElement?.id ?? '');
@@ -468,31 +200,6 @@ test('goes by keyboard alone', async () => {
   await tabTo('results'); // scrolls by arrows
   await page.keyboard.press('End');
   await page.waitForFunction(() => document.querySelector('#results')!.scrollTop > 0);
-}, 90_000);
-
-test('works where the server states the policy, for its workers as well, and isolates the page', async () => {
-  const [, policy] = /`(default-src [^`]+)`/.exec(readFileSync(join(root, 'docs/page.md'), 'utf8'))!;
-  const strict = await serve(
-    { '/': `${dist}/` },
-    {
-      'content-security-policy': policy!,
-      'cross-origin-opener-policy': 'same-origin',
-      'cross-origin-embedder-policy': 'require-corp',
-    },
-  );
-  try {
-    await open();
-    await page.goto(`${strict.origin}/${quick}`);
-    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
-    await quantized();
-    await classified();
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
-    expect(await page.innerText('#onnxruntime-row')).toMatch(/ ms$/);
-    expect(problems).toEqual([]);
-  } finally {
-    await strict.close();
-  }
 }, 90_000);
 
 test('works without a network after the first visit', async () => {

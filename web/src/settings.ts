@@ -4,7 +4,7 @@ import type { QuantizeOptions } from 'trefoil/quantize';
 import { element } from './ui.js';
 
 /** Controls by the name of their parameter in the address. */
-const controls = {
+export const controls = {
   n: 'group-size',
   planes: 'planes',
   levels: 'scale-levels',
