@@ -100,7 +100,7 @@ test('a mixed recipe of top-1 lost is measured on pictures held out, and the rep
   const fractions: number[] = [];
   const { model, report } = await quantize(onnx, {
     ...options,
-    onProgress: ({ fraction }) => fractions.push(fraction),
+    onProgress: ({ fraction }) => void fractions.push(fraction),
   });
   expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
   const { lossCheck, warnings = [], frontier = [] } = report;
