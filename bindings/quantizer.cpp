@@ -1,5 +1,6 @@
 // The quantizer module: reads one ONNX model, evaluates it in float, and quantizes it. An instance of the
 // module holds one network; TypeScript gives every task an instance of its own.
+#include <emscripten.h>
 #include <emscripten/bind.h>
 
 #include <algorithm>
@@ -24,15 +25,32 @@ using emscripten::val;
 namespace trefoil::bindings {
 namespace {
 
+// A picture on its way through the network.
+struct Run {
+  std::vector<float> image;
+  Evaluation evaluation;
+  std::optional<val> layers;  // [{ name, values }] so far, where they are wanted
+};
+
 struct Network {
   Graph graph;  // simplified; names are those that a layer's own recipe refers to
   std::size_t source_bytes = 0;
   std::vector<std::vector<std::uint8_t>> calibration;
   std::optional<LayerReference> reference;  // made when it is asked for
+  std::optional<Run> run;                   // of graph, or of the reference's one
 };
 
 std::optional<Network> network;
 
+// A file on its way to be a network.
+struct Opening {
+  Bytes file;
+  OnnxReading reading;
+};
+
+std::optional<Opening> opening;
+
+Error nothingBegun() { return makeError(ErrorCode::kBadOption, "nothing has begun"); }
 Error noNetwork() { return makeError(ErrorCode::kBadOption, "no network is open"); }
 
 // Memory that a library could not get arrives as an exception; it becomes an error here, at the border.
@@ -72,23 +90,46 @@ val graphOut(const Graph& graph) {
 }
 
 // height, width: the image size of a model that leaves it open, else 0.
-val open(const val& file, int height, int width) {
+val beginOpen(const val& file, int height, int width) {
   return guarded([&] {
     network.reset();
+    opening.reset();
     auto bytes = copyIn(file);
     if (!bytes) return failure(bytes.error());
-    auto graph = readOnnx(bytes->bytes(), {height, width});
-    bytes->data.reset();
-    if (!graph) return failure(graph.error());
-    const Shape input = graph->inputShape();
-    if (input.channels != 1 && input.channels != 3) {
-      return failure(makeError(ErrorCode::kBadShape, "the input has " + std::to_string(input.channels) +
-                                                         " channels; images have 3 (RGB) or 1 (gray)"));
+    auto reading = OnnxReading::begin(bytes->bytes(), {height, width});
+    if (!reading) return failure(reading.error());
+    opening = Opening{std::move(bytes).value(), std::move(reading).value()};
+    return success(val::undefined());
+  });
+}
+
+val opened(Graph read, std::size_t source_bytes) {
+  const Shape input = read.inputShape();
+  if (input.channels != 1 && input.channels != 3) {
+    return failure(makeError(ErrorCode::kBadShape, "the input has " + std::to_string(input.channels) +
+                                                       " channels; images have 3 (RGB) or 1 (gray)"));
+  }
+  auto simple = simplify(std::move(read));
+  if (!simple) return failure(simple.error());
+  network = Network{std::move(simple).value(), source_bytes, {}, {}, {}};
+  return success(graphOut(network->graph));
+}
+
+// Goes on with what has begun for so many milliseconds, and a node at least. Undefined while there is more to
+// do, in the end what graphOut() says.
+val advanceOpen(double milliseconds) {
+  return guarded([&] {
+    if (!opening) return failure(nothingBegun());
+    OnnxReading& reading = opening->reading;
+    const double until = emscripten_get_now() + milliseconds;
+    while (!reading.done()) {
+      if (auto read = reading.step(); !read) return failure(read.error());
+      if (emscripten_get_now() >= until) return success(val::undefined());
     }
-    auto simple = simplify(std::move(graph).value());
-    if (!simple) return failure(simple.error());
-    network = Network{std::move(simple).value(), bytes->size, {}, {}};
-    return success(graphOut(network->graph));
+    auto graph = reading.finish();
+    const std::size_t source_bytes = opening->file.size;
+    opening.reset();
+    return graph ? opened(std::move(graph).value(), source_bytes) : failure(graph.error());
   });
 }
 
@@ -113,49 +154,51 @@ std::vector<float> probabilities(std::span<const float> logits) {
 }
 
 // { logits, indices, scores }: all outputs before softmax, and the best `top_k` classes.
-val evaluateImage(const val& pixels, int width, int height, int channels, const val& preprocess_fields,
-                  int top_k) {
+val outputsOut(std::span<const float> logits, int top_k) {
+  std::vector<float> ranks(logits.size());
+  std::transform(logits.begin(), logits.end(), ranks.begin(), ranked);
+  const std::vector<float> scores = probabilities(ranks);
+  std::vector<int> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto count = top_k <= 0 ? order.size() : std::min(order.size(), static_cast<std::size_t>(top_k));
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+                    [&](int a, int b) {
+                      const float x = ranks[static_cast<std::size_t>(a)];
+                      const float y = ranks[static_cast<std::size_t>(b)];
+                      return x != y ? x > y : a < b;
+                    });
+  order.resize(count);
+  auto fields = val::object();
+  fields.set("logits", copyOut(logits));
+  fields.set("indices", arrayOf(order, [](int index) { return index; }));
+  fields.set("scores", arrayOf(order, [&](int index) { return scores[static_cast<std::size_t>(index)]; }));
+  return fields;
+}
+
+val beginOn(const Graph& graph, const val& pixels, int width, int height, int channels,
+            const val& preprocess_fields, std::optional<val> layers) {
+  const Shape input = graph.inputShape();
+  const Preprocess preprocess = preprocessIn(preprocess_fields, input);
+  const auto planes = planesOf(pixels, width, height, channels, preprocess, input);
+  if (!planes) return failure(planes.error());
+  std::vector<float> image = normalize(*planes, input.channels, preprocess);
+  auto evaluation = Evaluation::begin(graph, image);
+  if (!evaluation) return failure(evaluation.error());
+  // Moving a vector leaves its elements where they are.
+  network->run = Run{std::move(image), std::move(evaluation).value(), std::move(layers)};
+  return success(val::undefined());
+}
+
+// Begins a run of a picture; another one that is under way is given up.
+val begin(const val& pixels, int width, int height, int channels, const val& preprocess) {
   return guarded([&] {
     if (!network) return failure(noNetwork());
-    const Shape input = network->graph.inputShape();
-    const Preprocess preprocess = preprocessIn(preprocess_fields, input);
-    const auto planes = planesOf(pixels, width, height, channels, preprocess, input);
-    if (!planes) return failure(planes.error());
-    const auto logits = evaluate(network->graph, normalize(*planes, input.channels, preprocess));
-    if (!logits) return failure(logits.error());
-
-    std::vector<float> ranks(logits->size());
-    std::transform(logits->begin(), logits->end(), ranks.begin(), ranked);
-    const std::vector<float> scores = probabilities(ranks);
-    std::vector<int> order(scores.size());
-    std::iota(order.begin(), order.end(), 0);
-    const auto count = top_k <= 0 ? order.size() : std::min(order.size(), static_cast<std::size_t>(top_k));
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
-                      [&](int a, int b) {
-                        const float x = ranks[static_cast<std::size_t>(a)];
-                        const float y = ranks[static_cast<std::size_t>(b)];
-                        return x != y ? x > y : a < b;
-                      });
-    order.resize(count);
-    auto fields = val::object();
-    fields.set("logits", copyOut(std::span<const float>(*logits)));
-    fields.set("indices", arrayOf(order, [](int index) { return index; }));
-    fields.set("scores", arrayOf(order, [&](int index) { return scores[static_cast<std::size_t>(index)]; }));
-    return success(fields);
+    return beginOn(network->graph, pixels, width, height, channels, preprocess, {});
   });
 }
 
-val planes(const val& pixels, int width, int height, int channels, const val& preprocess) {
-  return guarded([&] {
-    if (!network) return failure(noNetwork());
-    const Shape input = network->graph.inputShape();
-    const auto made = planesOf(pixels, width, height, channels, preprocessIn(preprocess, input), input);
-    return made ? success(copyOut(std::span<const std::uint8_t>(*made))) : failure(made.error());
-  });
-}
-
-// [{ name, values }]: what the layers of the quantized network would yield in float.
-val layerValues(const val& pixels, int width, int height, int channels, const val& preprocess_fields) {
+// The same for what the layers of the quantized network would yield in float.
+val beginLayers(const val& pixels, int width, int height, int channels, const val& preprocess) {
   return guarded([&] {
     if (!network) return failure(noNetwork());
     if (!network->reference) {
@@ -163,16 +206,39 @@ val layerValues(const val& pixels, int width, int height, int channels, const va
       if (!reference) return failure(reference.error());
       network->reference = std::move(reference).value();
     }
+    return beginOn(network->reference->graph(), pixels, width, height, channels, preprocess, val::array());
+  });
+}
+
+// Goes on with the run for so many milliseconds, and a node at least. Undefined while there is more to do; in
+// the end what outputsOut() says or, after beginLayers(), [{ name, values }].
+val advance(double milliseconds, int top_k) {
+  return guarded([&] {
+    if (!network || !network->run) return failure(nothingBegun());
+    Run& run = *network->run;
+    const double until = emscripten_get_now() + milliseconds;
+    while (!run.evaluation.done()) {
+      if (auto done = run.evaluation.step(); !done) return failure(done.error());
+      if (run.layers) {
+        const std::string_view layer = network->reference->layerOf(run.evaluation.node());
+        if (!layer.empty()) run.layers->call<void>("push", layerValuesOut(layer, run.evaluation.values()));
+      }
+      if (!run.evaluation.done() && emscripten_get_now() >= until) return success(val::undefined());
+    }
+    const val answer = run.layers ? *run.layers : outputsOut(run.evaluation.result(), top_k);
+    network->run.reset();
+    return success(answer);
+  });
+}
+
+val advanceLayers(double milliseconds) { return advance(milliseconds, 1); }
+
+val planes(const val& pixels, int width, int height, int channels, const val& preprocess) {
+  return guarded([&] {
+    if (!network) return failure(noNetwork());
     const Shape input = network->graph.inputShape();
-    const Preprocess preprocess = preprocessIn(preprocess_fields, input);
-    const auto planes = planesOf(pixels, width, height, channels, preprocess, input);
-    if (!planes) return failure(planes.error());
-    auto list = val::array();
-    const auto done = network->reference->run(*planes, preprocess,
-                                              [&](std::string_view layer, std::span<const float> values) {
-                                                list.call<void>("push", layerValuesOut(layer, values));
-                                              });
-    return done ? success(list) : failure(done.error());
+    const auto made = planesOf(pixels, width, height, channels, preprocessIn(preprocess, input), input);
+    return made ? success(copyOut(std::span<const std::uint8_t>(*made))) : failure(made.error());
   });
 }
 
@@ -338,10 +404,13 @@ val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
-  emscripten::function("open", &open);
-  emscripten::function("evaluate", &evaluateImage);
+  emscripten::function("beginOpen", &beginOpen);
+  emscripten::function("advanceOpen", &advanceOpen);
+  emscripten::function("begin", &begin);
+  emscripten::function("beginLayers", &beginLayers);
+  emscripten::function("advance", &advance);
+  emscripten::function("advanceLayers", &advanceLayers);
   emscripten::function("planes", &planes);
-  emscripten::function("layerValues", &layerValues);
   emscripten::function("addCalibrationImage", &addCalibrationImage);
   emscripten::function("checkRecipe", &checkRecipe);
   emscripten::function("quantize", &quantizeNetwork);

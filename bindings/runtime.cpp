@@ -4,6 +4,8 @@
 #include <emscripten.h>
 #include <emscripten/bind.h>
 
+#include <optional>
+
 #include "format/first_planes.h"
 #include "format/packed_model.h"
 #include "runtime/profile.h"
@@ -71,43 +73,54 @@ std::map<std::string, std::string> pairsIn(const val& list) {
   return pairs;
 }
 
+// A model on its way to be a session.
+struct Loading {
+  Bytes file;
+  std::unique_ptr<SessionBuilder> builder;
+  int planes;
+};
+
+std::optional<Loading> loading;
+
 void unload() {
+  loading.reset();
   tuner.reset();
   session.reset();
 }
 
 // variants: operation and variant name in turn, one pair after the other. kernels: the same for kinds of
 // convolutions, as tune() found them at another time. planes: see readModel(). The session at work stays
-// where this fails.
-Result<void> makeSession(const val& file, const val& variants, const val& kernels, int planes) {
+// until the new one is complete.
+val beginLoad(const val& file, const val& variants, const val& kernels, int planes) {
+  loading.reset();
   auto bytes = copyIn(file);
-  if (!bytes) return bytes.error();
+  if (!bytes) return failure(bytes.error());
   auto model = readPackedModel(bytes->bytes(), planes);
-  if (!model) return model.error();
+  if (!model) return failure(model.error());
 
   SessionOptions options;
   options.variants = pairsIn(variants);
   options.kernels = pairsIn(kernels);
   options.pool = pool;
   const int in_use = hasSecondPlanes(model->model) ? 2 : 1;
-  auto created = Session::create(std::move(model).value(), options);
-  if (!created) return created.error();
+  auto builder = SessionBuilder::begin(std::move(model).value(), options);
+  if (!builder) return failure(builder.error());
+  loading = Loading{std::move(bytes).value(), std::move(builder).value(), in_use};
+  return success(val::undefined());
+}
+
+// Goes on with what has begun for so many milliseconds, and a layer at least. Undefined while there is more
+// to do, in the end what infoOut() says.
+val advanceLoad(double milliseconds) {
+  if (!loading) return failure(noModel());
+  auto created = loading->builder->advance(emscripten_get_now, emscripten_get_now() + milliseconds);
+  if (created && !*created) return success(val::undefined());
+  const int planes = loading->planes;
+  loading.reset();
+  if (!created) return failure(created.error());
   session = std::move(created).value();
-  planes_in_use = in_use;
-  return {};
-}
-
-val load(const val& file, const val& variants, const val& kernels, int planes) {
-  unload();
-  const auto made = makeSession(file, variants, kernels, planes);
-  return made ? success(infoOut(*session)) : failure(made.error());
-}
-
-// The whole file in place of its first planes, between two runs.
-val refine(const val& file, const val& variants, const val& kernels) {
-  if (!session) return failure(noModel());
-  const auto made = makeSession(file, variants, kernels, 2);
-  return made ? success(infoOut(*session)) : failure(made.error());
+  planes_in_use = planes;
+  return success(infoOut(*session));
 }
 
 // The network's input as it sees it: planes of bytes, in channels, rows, columns.
@@ -244,8 +257,8 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
 #if defined(__wasm_atomics__)
   emscripten::function("prepareThreads", &prepareThreads);
 #endif
-  emscripten::function("load", &load);
-  emscripten::function("refine", &refine);
+  emscripten::function("beginLoad", &beginLoad);
+  emscripten::function("advanceLoad", &advanceLoad);
   emscripten::function("unload", &unload);
   emscripten::function("loadRate", &loadRate);
   emscripten::function("startTuning", &startTuning);

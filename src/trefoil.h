@@ -62,11 +62,14 @@
 //   format/quant_model.h                QuantModel: the integer program itself; validateModel()
 //   runtime/session.h   Session         a model made ready to run; run(), topK(), layers(), memoryBytes()
 //                       variantNames()  kernels that exist, by operation
-//   runtime/tuner.h     Tuner           finds the fastest kernels on this machine, for
-//   SessionOptions::kernels runtime/profile.h   profileRuns()   where the time goes, with the caller's clock
+//                       SessionBuilder  makes a Session in portions
+//   runtime/tuner.h     Tuner           finds the fastest kernels here, for SessionOptions::kernels
+//   runtime/profile.h   profileRuns()   where the time goes, with the caller's clock
 //   onnx/onnx_reader.h  readOnnx()      ONNX bytes -> Graph. Safe for untrusted input.
+//                       OnnxReading     the same in portions
 //   graph/graph.h       Graph: the float network; validateGraph(), countMacs()
 //   graph/float_eval.h  evaluate()      one image through the float network
+//                       Evaluation      the same in portions
 //   passes/passes.h     simplify()      folds batch norms, drops identities; quantize() calls it
 //   quantize/recipe.h   Recipe: what to quantize how, by layer if need be; recipeJson()
 //   quantize/quantize.h quantize()      Graph + images + Recipe -> QuantModel + Report; reportJson()

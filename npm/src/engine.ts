@@ -55,9 +55,11 @@ export interface RuntimeTuning {
 }
 
 export interface RuntimeModule {
-  load(file: Uint8Array, variants: string[], kernels: string[], planes: number): ModuleReply<RuntimeInfo>;
-  refine(file: Uint8Array, variants: string[], kernels: string[]): ModuleReply<RuntimeInfo>;
-  /** Only in the build for threads, and to be called before load(). */
+  /** The model that is there stays until the new one is complete. */
+  beginLoad(file: Uint8Array, variants: string[], kernels: string[], planes: number): ModuleReply<undefined>;
+  /** Goes on with what has begun for some milliseconds; undefined while there is more to do. */
+  advanceLoad(milliseconds: number): ModuleReply<RuntimeInfo | undefined>;
+  /** Only in the build for threads, and to be called before loading. */
   prepareThreads?(threads: number, mayBlock: boolean): ModuleReply<{ entry: number; stacks: number[] }>;
   unload(): void;
   planes(
@@ -133,15 +135,25 @@ export interface Recipe {
 type ModuleProgress = (phase: string, fraction: number, layer: string) => boolean;
 
 export interface QuantizerModule {
-  open(file: Uint8Array, height: number, width: number): ModuleReply<GraphInfo>;
-  evaluate(
+  beginOpen(file: Uint8Array, height: number, width: number): ModuleReply<undefined>;
+  /** Like the others that advance: goes on for some milliseconds; undefined while there is more to do. */
+  advanceOpen(milliseconds: number): ModuleReply<GraphInfo | undefined>;
+  begin(
     pixels: Uint8Array,
     width: number,
     height: number,
     channels: number,
     preprocess: Preprocess,
-    topK: number,
-  ): ModuleReply<FloatRun>;
+  ): ModuleReply<undefined>;
+  advance(milliseconds: number, topK: number): ModuleReply<FloatRun | undefined>;
+  beginLayers(
+    pixels: Uint8Array,
+    width: number,
+    height: number,
+    channels: number,
+    preprocess: Preprocess,
+  ): ModuleReply<undefined>;
+  advanceLayers(milliseconds: number): ModuleReply<LayerValues[] | undefined>;
   planes(
     pixels: Uint8Array,
     width: number,
@@ -149,13 +161,6 @@ export interface QuantizerModule {
     channels: number,
     preprocess: Preprocess,
   ): ModuleReply<Uint8Array<ArrayBuffer>>;
-  layerValues(
-    pixels: Uint8Array,
-    width: number,
-    height: number,
-    channels: number,
-    preprocess: Preprocess,
-  ): ModuleReply<LayerValues[]>;
   addCalibrationImage(
     pixels: Uint8Array,
     width: number,

@@ -22,8 +22,8 @@ class OnnxModel extends Classifier<QuantizerHost> implements FloatModel {
 
   async logits(image: ImageInput, options: RunOptions = {}): Promise<{ logits: Float32Array<ArrayBuffer> }> {
     checkKeys(options, ['signal'], 'logits');
-    const { logits } = await this.withImage(image, options.signal, (host, ready) =>
-      this.best(host, ready, 1),
+    const { logits } = await this.withImage(image, options.signal, (host, ready, ticket) =>
+      this.best(host, ready, 1, ticket),
     );
     return { logits };
   }
@@ -35,13 +35,13 @@ class OnnxModel extends Classifier<QuantizerHost> implements FloatModel {
 
   async layerValues(image: ImageInput, options: RunOptions = {}): Promise<LayerValues[]> {
     checkKeys(options, ['signal'], 'layerValues');
-    return this.withImage(image, options.signal, (host, ready) =>
-      host.layerValues(ready, this.info.preprocess),
+    return this.withImage(image, options.signal, (host, ready, ticket) =>
+      host.layerValues(ready, this.info.preprocess, ticket),
     );
   }
 
-  protected override best(host: Calls<QuantizerHost>, image: HostImage, topK: number) {
-    return host.evaluate(image, this.info.preprocess, topK);
+  protected override best(host: Calls<QuantizerHost>, image: HostImage, topK: number, ticket: number) {
+    return host.evaluate(image, this.info.preprocess, topK, ticket);
   }
 }
 

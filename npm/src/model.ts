@@ -364,7 +364,8 @@ export async function loadModel(source: ModelSource, options: LoadOptions = {}):
         return openHosts(options, build.threads, (link) =>
           // The worker's script starts while the kernels are read.
           link.call(
-            async (host) => host.load(build.wasm, bytes, variants, await tuned(), first, sharing),
+            async (host, ticket) =>
+              host.load(build.wasm, bytes, variants, await tuned(), first, sharing, ticket),
             signal,
           ),
         );

@@ -41,7 +41,7 @@ export async function openNetwork(
       start: startQuantizerWorker,
       local: async () => new (await import('./quantizer-host.js')).QuantizerHost(),
     },
-    (opening) => opening.call((host) => host.open(wasm, bytes, height, width), signal),
+    (opening) => opening.call((host, ticket) => host.open(wasm, bytes, height, width, ticket), signal),
   );
   try {
     return { link, bytes, graph, preprocess: fitPreprocess(preprocess, graph.inputShape) };

@@ -10,27 +10,37 @@ import {
 } from './engine.js';
 import type { Reply } from './errors.js';
 import { hashOf } from './hash.js';
-import { replying, toPixels } from './host.js';
+import { ModuleHost, replying, toPixels, type Portions } from './host.js';
 import type { LayerValues } from './model-types.js';
-import type { HostImage, RawImage } from './pixels.js';
+import type { HostImage } from './pixels.js';
 import type { Preprocess } from './types.js';
 
 /** Hears of progress; what it returns (false: cancel) counts only on the caller's own thread. */
 export type HostProgress = (phase: string, fraction: number, layer: string) => boolean | Promise<boolean>;
 
 /** Owns one instance of the quantizer module, and the float network in it. */
-export class QuantizerHost {
-  #engine: Engine<QuantizerModule> | undefined;
+export class QuantizerHost extends ModuleHost<QuantizerModule> {
+  constructor() {
+    super('network');
+  }
 
   /** height, width: the input of a model that leaves it open, else 0. */
-  open(wasm: WebAssembly.Module, file: Uint8Array, height: number, width: number): Promise<Reply<GraphInfo>> {
-    return replying(async () => {
+  open(
+    wasm: WebAssembly.Module,
+    file: Uint8Array,
+    height: number,
+    width: number,
+    ticket: number,
+  ): Promise<Reply<GraphInfo>> {
+    return this.ticketed(ticket, async (wanted) => {
       this.close();
-      const engine = await Engine.create<QuantizerModule>(createQuantizer, wasm);
-      this.#engine = engine;
-      const reply = engine.call((module) => module.open(file, height, width));
+      this.engine = await Engine.create<QuantizerModule>(createQuantizer, wasm);
+      const reply = await this.inPortions<GraphInfo>(ticket > 0, wanted, {
+        begin: (module) => module.beginOpen(file, height, width),
+        advance: (module, milliseconds) => module.advanceOpen(milliseconds),
+      });
       if ('error' in reply && reply.error.code === 'UNSUPPORTED_OP') {
-        const supported = engine.call((module) => ({ value: module.supportedOperators() }));
+        const supported = this.withModule((module) => ({ value: module.supportedOperators() }));
         if ('value' in supported)
           return { error: { ...reply.error, details: { supported: supported.value } } };
       }
@@ -46,22 +56,31 @@ export class QuantizerHost {
     });
   }
 
-  evaluate(image: HostImage, preprocess: Preprocess, topK: number): Promise<Reply<FloatRun>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.evaluate(data, width, height, channels, preprocess, topK),
-    );
+  evaluate(image: HostImage, preprocess: Preprocess, topK: number, ticket: number): Promise<Reply<FloatRun>> {
+    return this.#run(ticket, {
+      begin: (module) => {
+        const { data, width, height, channels } = toPixels(image);
+        return module.begin(data, width, height, channels, preprocess);
+      },
+      advance: (module, milliseconds) => module.advance(milliseconds, topK),
+    });
   }
 
   planes(image: HostImage, preprocess: Preprocess): Promise<Reply<Uint8Array<ArrayBuffer>>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.planes(data, width, height, channels, preprocess),
-    );
+    return replying(() => {
+      const { data, width, height, channels } = toPixels(image);
+      return this.withModule((module) => module.planes(data, width, height, channels, preprocess));
+    });
   }
 
-  layerValues(image: HostImage, preprocess: Preprocess): Promise<Reply<LayerValues[]>> {
-    return this.#withImage(image, (module, { data, width, height, channels }) =>
-      module.layerValues(data, width, height, channels, preprocess),
-    );
+  layerValues(image: HostImage, preprocess: Preprocess, ticket: number): Promise<Reply<LayerValues[]>> {
+    return this.#run(ticket, {
+      begin: (module) => {
+        const { data, width, height, channels } = toPixels(image);
+        return module.beginLayers(data, width, height, channels, preprocess);
+      },
+      advance: (module, milliseconds) => module.advanceLayers(milliseconds),
+    });
   }
 
   /** With `digest`, the hash of the planes that the network will see of the picture; else an empty string. */
@@ -113,24 +132,17 @@ export class QuantizerHost {
 
   close(): void {
     // Dropping the instance gives its memory back, which a network and its images may have grown to gigabytes.
-    this.#engine = undefined;
+    this.engine = undefined;
   }
 
+  #run<T>(ticket: number, portions: Portions<QuantizerModule, T>): Promise<Reply<T>> {
+    return this.ticketed(ticket, (wanted) =>
+      this.inTurn(() => this.inPortions(ticket > 0, wanted, portions)),
+    );
+  }
+
+  /** Once no run is under way. */
   #with<T>(work: (module: QuantizerModule) => Reply<T>): Promise<Reply<T>> {
-    return replying(() => {
-      const engine = this.#engine;
-      if (!engine) return { error: { code: 'DISPOSED', message: 'the network has been disposed of' } };
-      return engine.call(work);
-    });
-  }
-
-  #withImage<T>(
-    image: HostImage,
-    work: (module: QuantizerModule, pixels: RawImage) => Reply<T>,
-  ): Promise<Reply<T>> {
-    return replying(() => {
-      const pixels = toPixels(image);
-      return this.#with((module) => work(module, pixels));
-    });
+    return this.inTurn(() => this.withModule(work));
   }
 }

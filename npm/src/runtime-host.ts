@@ -1,4 +1,3 @@
-import { nextTask } from '#platform/next-task.js';
 import { mayBlock } from '#platform/threads.js';
 
 import {
@@ -11,7 +10,7 @@ import {
   type RuntimeTuning,
 } from './engine.js';
 import { TrefoilError, valueOf, type Reply } from './errors.js';
-import { replying, toPixels } from './host.js';
+import { ModuleHost, replying, stopped, toPixels, type Portions } from './host.js';
 import type { LayerValues } from './model-types.js';
 import type { HostImage } from './pixels.js';
 import { Threads } from './threads.js';
@@ -23,12 +22,6 @@ const keptBytes = 32 << 20;
 
 /** Kernels are run once, and timed after what the engine should need to compile them well. */
 const tuning = { compileMilliseconds: 500, sliceMilliseconds: 10 };
-
-/** How long a run that may be ended goes on before it looks: the layer during which that is over is the last one. */
-const runMilliseconds = 5;
-
-/** Nobody waits for this answer. */
-const stopped: Reply<never> = { error: { code: 'ABORTED', message: 'the call was stopped' } };
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
@@ -42,20 +35,26 @@ function sharedMemory(fileBytes: number): WebAssembly.Memory {
   return new WebAssembly.Memory({ initial: (4 * mebibyte) / page, maximum: most / page, shared: true });
 }
 
+const loading = (
+  file: Uint8Array,
+  variants: string[],
+  kernels: string[],
+  planes: number,
+): Portions<RuntimeModule, RuntimeInfo> => ({
+  begin: (module) => module.beginLoad(file, variants, kernels, planes),
+  advance: (module, milliseconds) => module.advanceLoad(milliseconds),
+});
+
 /** Owns one instance of the runtime module, and the model in it. */
-export class RuntimeHost {
+export class RuntimeHost extends ModuleHost<RuntimeModule> {
   readonly #factory: Factory<RuntimeModule>;
-  #engine: Engine<RuntimeModule> | undefined;
   /** Where the instance may serve another model later. */
   #wasm: WebAssembly.Module | undefined;
   #tuning: Promise<Reply<RuntimeTuning>> | undefined;
-  /** The last call for the session, which has one run under way at most. */
-  #turn: Promise<unknown> = Promise.resolve();
-  /** Of calls that are under way and still wanted. */
-  readonly #tickets = new Set<number>();
   #threads: Threads | undefined;
 
   constructor(factory: Factory<RuntimeModule>) {
+    super('model');
     this.#factory = factory;
   }
 
@@ -67,43 +66,36 @@ export class RuntimeHost {
     kernels: string[],
     planes: number,
     sharing: { threads: number; fileBytes: number },
+    ticket: number,
   ): Promise<Reply<RuntimeInfo>> {
-    return replying(async () => {
+    return this.ticketed(ticket, async (wanted) => {
       this.close();
       const { threads, fileBytes } = sharing;
-      const engine =
+      this.engine =
         threads > 1 ? await this.#startThreads(wasm, threads, fileBytes) : await this.#takeEngine(wasm);
-      this.#engine = engine;
-      const reply = engine.call((module) => module.load(file, variants, kernels, planes));
+      const reply = await this.inPortions(ticket > 0, wanted, loading(file, variants, kernels, planes));
       // Without a model nobody would close it.
       if ('error' in reply && threads > 1) this.close();
       return this.#withThreads(reply);
     });
   }
 
-  /** The whole file for its first planes; where it fails, those go on. */
+  /** The whole file for its first planes; where it fails, those go on. In slices, as nobody waits for it. */
   refine(file: Uint8Array, variants: string[], kernels: string[]): Promise<Reply<RuntimeInfo>> {
-    return this.#inTurn(() =>
-      this.#withThreads(this.#withModule((module) => module.refine(file, variants, kernels))),
+    return this.inTurn(async () =>
+      this.#withThreads(await this.inPortions(true, () => true, loading(file, variants, kernels, 2))),
     );
   }
 
   run(image: HostImage, topK: number, ticket: number): Promise<Reply<RuntimeRun>> {
-    return this.#run(topK, ticket, () =>
-      this.#withImage(image, (module, { data, width, height, channels }) =>
-        module.begin(data, width, height, channels),
-      ),
-    );
+    return this.#run(topK, ticket, (module) => {
+      const { data, width, height, channels } = toPixels(image);
+      return module.begin(data, width, height, channels);
+    });
   }
 
   runPlanes(planes: Uint8Array, topK: number, ticket: number): Promise<Reply<RuntimeRun>> {
-    return this.#run(topK, ticket, () => this.#withModule((module) => module.beginPlanes(planes)));
-  }
-
-  /** Ends the call with this ticket, between two layers, if it is not over yet. */
-  stop(ticket: number): Promise<Reply<undefined>> {
-    this.#tickets.delete(ticket);
-    return Promise.resolve({ value: undefined });
+    return this.#run(topK, ticket, (module) => module.beginPlanes(planes));
   }
 
   planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
@@ -115,7 +107,7 @@ export class RuntimeHost {
   }
 
   layerValues(image: HostImage): Promise<Reply<LayerValues[]>> {
-    return this.#inTurn(() =>
+    return this.inTurn(() =>
       this.#withImage(image, (module, { data, width, height, channels }) =>
         module.layerValues(data, width, height, channels),
       ),
@@ -123,19 +115,19 @@ export class RuntimeHost {
   }
 
   profile(runs: number, layers: boolean): Promise<Reply<RuntimeProfile>> {
-    return this.#inTurn(() => this.#withModule((module) => module.profile(runs, layers)));
+    return this.inTurn(() => this.withModule((module) => module.profile(runs, layers)));
   }
 
   /** In slices, so that pictures need not wait for the end. */
   tune(budget: number, known: string[], ticket: number): Promise<Reply<RuntimeTuning>> {
     const before = this.#tuning;
-    return (this.#tuning = this.#ticketed(ticket, async (wanted) => {
+    return (this.#tuning = this.ticketed(ticket, async (wanted) => {
       await before; // one at a time
-      const started = this.#withModule((module) => module.startTuning(budget, known));
+      const started = this.withModule((module) => module.startTuning(budget, known));
       if ('error' in started) return started;
       if (started.value > 0) await pause(tuning.compileMilliseconds);
       for (;;) {
-        const reply = this.#withModule((module) => module.tune(tuning.sliceMilliseconds));
+        const reply = this.withModule((module) => module.tune(tuning.sliceMilliseconds));
         if ('error' in reply || reply.value.done) return reply;
         await pause(0);
         if (!wanted()) return stopped;
@@ -144,13 +136,13 @@ export class RuntimeHost {
   }
 
   loadRate(milliseconds: number): Promise<Reply<number>> {
-    return replying(() => this.#withModule((module) => ({ value: module.loadRate(milliseconds) })));
+    return replying(() => this.withModule((module) => ({ value: module.loadRate(milliseconds) })));
   }
 
   close(): void {
-    const engine = this.#engine;
+    const engine = this.engine;
     const wasm = this.#wasm;
-    this.#engine = undefined;
+    this.engine = undefined;
     this.#wasm = undefined;
     this.#threads?.terminate();
     this.#threads = undefined;
@@ -195,40 +187,10 @@ export class RuntimeHost {
     return { value: { ...reply.value, threads: 1 + ((await this.#threads?.begun) ?? 0) } };
   }
 
-  /** Work on the session, after what was asked for before. */
-  #inTurn<T>(work: () => Promise<Reply<T>> | Reply<T>): Promise<Reply<T>> {
-    const reply = this.#turn.then(() => replying(work));
-    this.#turn = reply;
-    return reply;
-  }
-
-  /** wanted: false once the call has been stopped. */
-  async #ticketed<T>(ticket: number, work: (wanted: () => boolean) => Promise<Reply<T>>): Promise<Reply<T>> {
-    if (ticket) this.#tickets.add(ticket);
-    const reply = await replying(() => work(() => !ticket || this.#tickets.has(ticket)));
-    this.#tickets.delete(ticket);
-    return reply;
-  }
-
-  /** In slices where it may be stopped, so that word of that gets through. */
-  #run(topK: number, ticket: number, begin: () => Reply<undefined>): Promise<Reply<RuntimeRun>> {
-    const milliseconds = ticket ? runMilliseconds : Infinity;
-    return this.#ticketed(ticket, (wanted) =>
-      this.#inTurn(async () => {
-        if (!wanted()) return stopped;
-        const begun = begin();
-        if ('error' in begun) return begun;
-        const engine = this.#engine;
-        for (;;) {
-          // Disposed of meanwhile; the instance may have another model now.
-          if (this.#engine !== engine) return this.#withModule(() => stopped);
-          const reply = this.#withModule((module) => module.advance(milliseconds, topK));
-          if ('error' in reply) return reply;
-          if (reply.value) return { value: reply.value };
-          await nextTask();
-          if (!wanted()) return stopped;
-        }
-      }),
+  #run(topK: number, ticket: number, begin: Portions<RuntimeModule, RuntimeRun>['begin']) {
+    const advance = (module: RuntimeModule, milliseconds: number) => module.advance(milliseconds, topK);
+    return this.ticketed(ticket, (wanted) =>
+      this.inTurn(() => this.inPortions(ticket > 0, wanted, { begin, advance })),
     );
   }
 
@@ -237,12 +199,6 @@ export class RuntimeHost {
     work: (module: RuntimeModule, pixels: ReturnType<typeof toPixels>) => Reply<T>,
   ): Reply<T> {
     const pixels = toPixels(image);
-    return this.#withModule((module) => work(module, pixels));
-  }
-
-  #withModule<T>(work: (module: RuntimeModule) => Reply<T>): Reply<T> {
-    const engine = this.#engine;
-    if (!engine) return { error: { code: 'DISPOSED', message: 'the model has been disposed of' } };
-    return engine.call(work);
+    return this.withModule((module) => work(module, pixels));
   }
 }

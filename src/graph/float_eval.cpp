@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <memory>
 #include <new>
 #include <string>
 
@@ -56,32 +55,9 @@ std::vector<std::size_t> lastReaders(const Graph& graph) {
   return last;
 }
 
-std::vector<float> evaluateAll(const Graph& graph, std::span<const float> image,
-                               const NodeObserver& observer) {
-  const std::vector<std::size_t> last = lastReaders(graph);
-  std::vector<std::unique_ptr<float[]>> storage(graph.nodes.size());
-  std::vector<std::span<const float>> values(graph.nodes.size());
-  std::vector<std::span<const float>> inputs;
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Node& node = graph.nodes[i];
-    if (i == 0) {
-      values[i] = image;
-    } else {
-      const auto count = static_cast<std::size_t>(node.shape.size());
-      storage[i] = std::make_unique_for_overwrite<float[]>(count);
-      values[i] = {storage[i].get(), count};
-      inputs.clear();
-      for (const int input : node.inputs) inputs.push_back(values[static_cast<std::size_t>(input)]);
-      evaluateNode(graph, static_cast<int>(i), inputs, {storage[i].get(), count});
-    }
-    if (observer) observer(static_cast<int>(i), values[i]);
-    if (last[i] == i) storage[i].reset();
-    for (const int input : node.inputs) {
-      if (last[static_cast<std::size_t>(input)] == i) storage[static_cast<std::size_t>(input)].reset();
-    }
-  }
-  const std::span<const float> result = values[static_cast<std::size_t>(graph.output)];
-  return {result.begin(), result.end()};
+Error outOfMemory() {
+  return makeError(ErrorCode::kOutOfMemory,
+                   "evaluating the float network ran out of memory; use a smaller input size");
 }
 
 }  // namespace
@@ -92,8 +68,13 @@ void evaluateNode(const Graph& graph, int node, const std::vector<std::span<cons
   std::visit(Evaluator{graph, n, inputs, output}, n.op);
 }
 
-Result<std::vector<float>> evaluate(const Graph& graph, std::span<const float> image,
-                                    const NodeObserver& observer) {
+Evaluation::Evaluation(const Graph& graph)
+    : graph_(&graph),
+      last_reader_(lastReaders(graph)),
+      storage_(graph.nodes.size()),
+      values_(graph.nodes.size()) {}
+
+Result<Evaluation> Evaluation::begin(const Graph& graph, std::span<const float> image) {
   const std::int64_t expected = graph.inputShape().size();
   if (static_cast<std::int64_t>(image.size()) != expected) {
     return makeError(ErrorCode::kBadImage, "the image has " + std::to_string(image.size()) +
@@ -101,11 +82,56 @@ Result<std::vector<float>> evaluate(const Graph& graph, std::span<const float> i
                                                " (channels x rows x columns)");
   }
   try {
-    return evaluateAll(graph, image, observer);
+    Evaluation evaluation(graph);
+    evaluation.values_[0] = image;
+    return evaluation;
   } catch (const std::bad_alloc&) {
-    return makeError(ErrorCode::kOutOfMemory,
-                     "evaluating the float network ran out of memory; use a smaller input size");
+    return outOfMemory();
   }
+}
+
+Result<void> Evaluation::step() {
+  try {
+    releaseRead();
+    evaluateNext();
+    return {};
+  } catch (const std::bad_alloc&) {
+    return outOfMemory();
+  }
+}
+
+// What nobody reads after the node evaluated last, which may be that node's own value.
+void Evaluation::releaseRead() {
+  const std::size_t done = next_ - 1;
+  if (last_reader_[done] == done) storage_[done].reset();
+  for (const int input : graph_->nodes[done].inputs) {
+    const auto index = static_cast<std::size_t>(input);
+    if (last_reader_[index] == done) storage_[index].reset();
+  }
+}
+
+void Evaluation::evaluateNext() {
+  const Node& node = graph_->nodes[next_];
+  const auto count = static_cast<std::size_t>(node.shape.size());
+  storage_[next_] = std::make_unique_for_overwrite<float[]>(count);
+  const std::span<float> output(storage_[next_].get(), count);
+  inputs_.clear();
+  for (const int input : node.inputs) inputs_.push_back(values_[static_cast<std::size_t>(input)]);
+  evaluateNode(*graph_, static_cast<int>(next_), inputs_, output);
+  values_[next_++] = output;
+}
+
+Result<std::vector<float>> evaluate(const Graph& graph, std::span<const float> image,
+                                    const NodeObserver& observer) {
+  auto evaluation = Evaluation::begin(graph, image);
+  if (!evaluation) return evaluation.error();
+  if (observer) observer(0, evaluation->values());
+  while (!evaluation->done()) {
+    TREFOIL_RETURN_IF_ERROR(evaluation->step());
+    if (observer) observer(evaluation->node(), evaluation->values());
+  }
+  const std::span<const float> result = evaluation->result();
+  return std::vector<float>(result.begin(), result.end());
 }
 
 }  // namespace trefoil

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <stdexcept>
 
 #include "onnx/importer.h"
@@ -135,43 +136,94 @@ Result<void> addImageInput(const WireValue& input, const OnnxOptions& options, b
   return {};
 }
 
-Result<Graph> read(std::span<const std::byte> bytes, const OnnxOptions& options) {
-  TREFOIL_ASSIGN(model, parseModel(bytes));
-  TREFOIL_RETURN_IF_ERROR(checkOpset(model.opset));
-  TREFOIL_ASSIGN(names, indexNames(model));
-  TREFOIL_ASSIGN(input, findInput(model, names));
-  if (model.outputs.empty()) return makeError(ErrorCode::kBadOnnx, "the model has no output");
-  const std::string_view output = model.outputs[0].name;
-  TREFOIL_ASSIGN(order, orderNodes(model, names, input->name, output));
-  TREFOIL_RETURN_IF_ERROR(checkOperators(model, order));
-
-  Importer importer(model, names, Budget(elementBudget(bytes.size())));
-  const bool channels_last = input->dims.size() == 4 && isChannelsLast(model, order, input->name);
-  TREFOIL_RETURN_IF_ERROR(addImageInput(*input, options, channels_last, &importer));
-  for (const int index : order) {
-    TREFOIL_RETURN_IF_ERROR(importer.importNode(model.nodes[static_cast<std::size_t>(index)]));
-  }
-  TREFOIL_ASSIGN(graph, importer.finish(output));
-  TREFOIL_RETURN_IF_ERROR(validateGraph(graph));
-  return graph;
-}
-
 }  // namespace
 }  // namespace onnx
 
-Result<Graph> readOnnx(std::span<const std::byte> bytes, const OnnxOptions& options) {
-  const auto valid = [](int size) { return size >= 0 && size <= kMaxDimension; };
-  if (!valid(options.input_height) || !valid(options.input_width)) {
-    return makeError(ErrorCode::kBadOption,
-                     "input_height and input_width must be 0 to " + std::to_string(kMaxDimension));
-  }
+// Parts refer to those before them, so it stays where it is.
+struct OnnxReading::Impl {
+  onnx::WireModel model;
+  onnx::Names names;
+  std::string_view output;
+  std::vector<int> order;
+  std::size_t next = 0;  // of `order`
+  std::optional<onnx::Importer> importer;
+
+  Result<void> begin(std::span<const std::byte> bytes, const OnnxOptions& options);
+};
+
+Result<void> OnnxReading::Impl::begin(std::span<const std::byte> bytes, const OnnxOptions& options) {
+  TREFOIL_ASSIGN(parsed, onnx::parseModel(bytes));
+  model = std::move(parsed);
+  TREFOIL_RETURN_IF_ERROR(onnx::checkOpset(model.opset));
+  TREFOIL_ASSIGN(indexed, onnx::indexNames(model));
+  names = std::move(indexed);
+  TREFOIL_ASSIGN(input, onnx::findInput(model, names));
+  if (model.outputs.empty()) return makeError(ErrorCode::kBadOnnx, "the model has no output");
+  output = model.outputs[0].name;
+  TREFOIL_ASSIGN(ordered, onnx::orderNodes(model, names, input->name, output));
+  order = std::move(ordered);
+  TREFOIL_RETURN_IF_ERROR(onnx::checkOperators(model, order));
+
+  importer.emplace(model, names, onnx::Budget(onnx::elementBudget(bytes.size())));
+  const bool channels_last = input->dims.size() == 4 && onnx::isChannelsLast(model, order, input->name);
+  return onnx::addImageInput(*input, options, channels_last, &*importer);
+}
+
+namespace {
+
+template <typename Body>
+auto guarded(Body body) -> decltype(body()) {
   try {
-    return onnx::read(bytes, options);
+    return body();
   } catch (const std::bad_alloc&) {
     return makeError(ErrorCode::kOutOfMemory, "not enough memory to read the ONNX model");
   } catch (const std::length_error&) {
     return makeError(ErrorCode::kOutOfMemory, "not enough memory to read the ONNX model");
   }
+}
+
+}  // namespace
+
+OnnxReading::OnnxReading(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+OnnxReading::OnnxReading(OnnxReading&&) noexcept = default;
+OnnxReading& OnnxReading::operator=(OnnxReading&&) noexcept = default;
+OnnxReading::~OnnxReading() = default;
+
+Result<OnnxReading> OnnxReading::begin(std::span<const std::byte> bytes, const OnnxOptions& options) {
+  const auto valid = [](int size) { return size >= 0 && size <= kMaxDimension; };
+  if (!valid(options.input_height) || !valid(options.input_width)) {
+    return makeError(ErrorCode::kBadOption,
+                     "input_height and input_width must be 0 to " + std::to_string(kMaxDimension));
+  }
+  return guarded([&]() -> Result<OnnxReading> {
+    auto impl = std::make_unique<Impl>();
+    TREFOIL_RETURN_IF_ERROR(impl->begin(bytes, options));
+    return OnnxReading(std::move(impl));
+  });
+}
+
+bool OnnxReading::done() const { return impl_->next == impl_->order.size(); }
+
+Result<void> OnnxReading::step() {
+  return guarded([&]() -> Result<void> {
+    const int index = impl_->order[impl_->next++];
+    return impl_->importer->importNode(impl_->model.nodes[static_cast<std::size_t>(index)]);
+  });
+}
+
+Result<Graph> OnnxReading::finish() {
+  return guarded([&]() -> Result<Graph> {
+    TREFOIL_ASSIGN(graph, impl_->importer->finish(impl_->output));
+    TREFOIL_RETURN_IF_ERROR(validateGraph(graph));
+    return graph;
+  });
+}
+
+Result<Graph> readOnnx(std::span<const std::byte> bytes, const OnnxOptions& options) {
+  auto reading = OnnxReading::begin(bytes, options);
+  if (!reading) return reading.error();
+  while (!reading->done()) TREFOIL_RETURN_IF_ERROR(reading->step());
+  return reading->finish();
 }
 
 std::vector<std::string> supportedOnnxOperators() {

@@ -1,6 +1,8 @@
 // ONNX bytes to the float Graph.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +24,27 @@ struct OnnxOptions {
 // norm stays a ChannelAffine. Errors: kBadOnnx, kUnsupportedOp, kUnsupportedOpset, kExternalData,
 // kGraphCycle, kBadShape, kMissingInitializer, kBadOption, kOutOfMemory.
 Result<Graph> readOnnx(std::span<const std::byte> bytes, const OnnxOptions& options = {});
+
+// readOnnx() in portions, a node at a time, for a caller that looks at something else in between.
+class OnnxReading {
+ public:
+  // The bytes must stay until the end. Errors: as of readOnnx().
+  static Result<OnnxReading> begin(std::span<const std::byte> bytes, const OnnxOptions& options = {});
+  // Reads the next node; not to be called once done(), or after an error. Errors: as of readOnnx().
+  Result<void> step();
+  bool done() const;
+  // Once done(), and once. Errors: as of readOnnx().
+  Result<Graph> finish();
+
+  OnnxReading(OnnxReading&&) noexcept;
+  OnnxReading& operator=(OnnxReading&&) noexcept;
+  ~OnnxReading();
+
+ private:
+  struct Impl;
+  explicit OnnxReading(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
 
 // Operator types that readOnnx understands, sorted.
 std::vector<std::string> supportedOnnxOperators();

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "graph/float_eval.h"
 #include "quantize/prepare.h"
 #include "quantize/program.h"
 
@@ -19,15 +18,6 @@ Result<LayerReference> LayerReference::create(Graph graph) {
   }
   reference.graph_ = std::move(program.graph);
   return reference;
-}
-
-Result<void> LayerReference::run(std::span<const std::uint8_t> planes, const Preprocess& preprocess,
-                                 const Observer& observer) const {
-  const std::vector<float> image = normalize(planes, graph_.inputShape().channels, preprocess);
-  const auto scores = evaluate(graph_, image, [&](int node, std::span<const float> values) {
-    if (!layer_of_[node].empty()) observer(layer_of_[node], values);
-  });
-  return scores ? Result<void>() : Result<void>(scores.error());
 }
 
 }  // namespace trefoil

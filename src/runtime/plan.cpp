@@ -97,10 +97,10 @@ std::int64_t countMacs(const QNode& node, const Shape& in) {
 
 }  // namespace
 
-Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes,
-                      const PackedModel* packed) {
-  TREFOIL_RETURN_IF_ERROR(checkForcedVariants(wishes.forced));
-  Plan plan;
+Result<Planner> Planner::begin(std::vector<QNode> nodes, bool output_accumulators) {
+  Planner planner;
+  planner.output_accumulators_ = output_accumulators;
+  Plan& plan = planner.plan_;
   plan.nodes = std::move(nodes);
   std::vector<std::uint64_t> places;
   const std::uint64_t arena_bytes = Placement(plan.nodes).place(output_accumulators, &places);
@@ -109,41 +109,40 @@ Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const 
                      "the activations need " + std::to_string(arena_bytes) + " bytes");
   }
   plan.offsets.assign(places.begin(), places.end());
-  const std::vector<std::size_t>& offsets = plan.offsets;
   plan.arena_bytes = static_cast<std::size_t>(arena_bytes);
-  plan.input_offset = offsets.front();
-  plan.output_offset = offsets.back();
+  plan.input_offset = plan.offsets.front();
+  plan.output_offset = plan.offsets.back();
+  return planner;
+}
 
+Result<void> Planner::step(const KernelWishes& wishes, const PackedModel* packed) {
+  const std::size_t index = plan_.steps.size() + 1;
+  QNode& node = plan_.nodes[index];
   std::vector<const QNode*> inputs;
   std::vector<std::size_t> input_offsets;
-  for (std::size_t i = 1; i < plan.nodes.size(); ++i) {
-    QNode& node = plan.nodes[i];
-    inputs.clear();
-    input_offsets.clear();
-    for (const int input : node.inputs) {
-      inputs.push_back(&plan.nodes[static_cast<std::size_t>(input)]);
-      input_offsets.push_back(offsets[static_cast<std::size_t>(input)]);
-    }
-    LayerInfo layer;
-    layer.name = node.name;
-    layer.operation = opName(node.op);
-    layer.shape = node.shape;
-    layer.input_bits = inputs[0]->grid.bits;
-    layer.macs = countMacs(node, inputs[0]->shape);
-    const bool accumulators = output_accumulators && i + 1 == plan.nodes.size();
-    if (packed) TREFOIL_RETURN_IF_ERROR(packed->unpackCodes(i, &node));
-    Result<RunStep> step = makeStep({&node, inputs, input_offsets, offsets[i], accumulators}, wishes);
-    if (!step) return step.error();
-    layer.variant = step->variant;
-    layer.weight_bytes = step->packed_bytes;
-    step->divides = layer.macs >= kDividedMacs ||
-                    std::max(tensorBytes(node.shape), tensorBytes(inputs[0]->shape)) >= kDividedBytes;
-    plan.layers.push_back(std::move(layer));
-    plan.packed_bytes += step->packed_bytes;
-    plan.scratch_bytes = std::max(plan.scratch_bytes, step->scratch_bytes);
-    plan.steps.push_back(std::move(*step));
+  for (const int input : node.inputs) {
+    inputs.push_back(&plan_.nodes[static_cast<std::size_t>(input)]);
+    input_offsets.push_back(plan_.offsets[static_cast<std::size_t>(input)]);
   }
-  return plan;
+  LayerInfo layer;
+  layer.name = node.name;
+  layer.operation = opName(node.op);
+  layer.shape = node.shape;
+  layer.input_bits = inputs[0]->grid.bits;
+  layer.macs = countMacs(node, inputs[0]->shape);
+  const bool accumulators = output_accumulators_ && index + 1 == plan_.nodes.size();
+  if (packed) TREFOIL_RETURN_IF_ERROR(packed->unpackCodes(index, &node));
+  Result<RunStep> step = makeStep({&node, inputs, input_offsets, plan_.offsets[index], accumulators}, wishes);
+  if (!step) return step.error();
+  layer.variant = step->variant;
+  layer.weight_bytes = step->packed_bytes;
+  step->divides = layer.macs >= kDividedMacs ||
+                  std::max(tensorBytes(node.shape), tensorBytes(inputs[0]->shape)) >= kDividedBytes;
+  plan_.layers.push_back(std::move(layer));
+  plan_.packed_bytes += step->packed_bytes;
+  plan_.scratch_bytes = std::max(plan_.scratch_bytes, step->scratch_bytes);
+  plan_.steps.push_back(std::move(*step));
+  return {};
 }
 
 }  // namespace trefoil

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -20,9 +21,22 @@ struct Plan {
   std::size_t arena_bytes = 0, scratch_bytes = 0, packed_bytes = 0;
 };
 
-// Takes the nodes of a valid model. packed: where they lack their codes, what has them. Errors:
-// kUnknownVariant, kOutOfMemory.
-Result<Plan> makePlan(std::vector<QNode> nodes, bool output_accumulators, const KernelWishes& wishes,
-                      const PackedModel* packed = nullptr);
+// Makes a plan, a layer at a time.
+class Planner {
+ public:
+  // Takes the nodes of a valid model. Errors: kOutOfMemory.
+  static Result<Planner> begin(std::vector<QNode> nodes, bool output_accumulators);
+
+  // Makes the next layer ready; not to be called once done(). packed: where the nodes lack their codes, what
+  // has them. Errors: kUnknownVariant, kOutOfMemory.
+  Result<void> step(const KernelWishes& wishes, const PackedModel* packed);
+  bool done() const { return plan_.steps.size() + 1 == plan_.nodes.size(); }
+
+  Plan take() { return std::move(plan_); }
+
+ private:
+  Plan plan_;
+  bool output_accumulators_ = true;
+};
 
 }  // namespace trefoil

@@ -10,6 +10,7 @@
 #include "runtime/conv_kind.h"
 #include "runtime/plan.h"
 #include "runtime/thread_pool.h"
+#include "runtime/variants.h"
 
 namespace trefoil {
 
@@ -76,32 +77,59 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::create(QuantModel model, const SessionOptions& options) {
-  return createFrom(std::move(model), nullptr, options);
+  return create(PackedModel{std::move(model), {}, nullptr}, options);
 }
 
 Result<std::unique_ptr<Session>> Session::create(PackedModel model, const SessionOptions& options) {
-  return createFrom(std::move(model.model), &model, options);
+  auto builder = SessionBuilder::begin(std::move(model), options);
+  if (!builder) return builder.error();
+  return (*builder)->advance([] { return 0.0; }, 1);
 }
 
-Result<std::unique_ptr<Session>> Session::createFrom(QuantModel model, const PackedModel* packed,
-                                                     const SessionOptions& options) {
+struct SessionBuilder::Impl {
+  PackedModel packed;  // its model is taken apart
+  SessionOptions options;
+  Planner planner;
+  std::unique_ptr<Session::Impl> session;
+};
+
+SessionBuilder::SessionBuilder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SessionBuilder::~SessionBuilder() = default;
+
+Result<std::unique_ptr<SessionBuilder>> SessionBuilder::begin(PackedModel packed,
+                                                              const SessionOptions& options) {
   if (options.threads < 1 || options.threads > ThreadPool::kMostThreads) {
     return makeError(ErrorCode::kBadOption, "threads must be 1 to " +
                                                 std::to_string(ThreadPool::kMostThreads) + ", not " +
                                                 std::to_string(options.threads));
   }
-  auto impl = std::make_unique<Impl>();
-  impl->metadata = std::move(model.metadata);
-  impl->output_accumulators = model.output_accumulators;
-  impl->logit_scales = std::move(model.logit_scales);
-  impl->logit_offsets = std::move(model.logit_offsets);
-  Result<Plan> plan = makePlan(std::move(model.nodes), model.output_accumulators,
-                               {options.variants, options.kernels}, packed);
-  if (!plan) return plan.error();
-  impl->plan = std::move(*plan);
-  impl->pool = options.pool ? options.pool : std::make_shared<ThreadPool>(options.threads);
-  TREFOIL_RETURN_IF_ERROR(impl->reserve(impl->pool->threads()));
-  return std::unique_ptr<Session>(new Session(std::move(impl)));
+  TREFOIL_RETURN_IF_ERROR(checkForcedVariants(options.variants));
+  QuantModel& model = packed.model;
+  auto session = std::make_unique<Session::Impl>();
+  session->metadata = std::move(model.metadata);
+  session->output_accumulators = model.output_accumulators;
+  session->logit_scales = std::move(model.logit_scales);
+  session->logit_offsets = std::move(model.logit_offsets);
+  auto planner = Planner::begin(std::move(model.nodes), model.output_accumulators);
+  if (!planner) return planner.error();
+  auto impl = std::make_unique<Impl>(
+      Impl{std::move(packed), options, std::move(planner).value(), std::move(session)});
+  return std::unique_ptr<SessionBuilder>(new SessionBuilder(std::move(impl)));
+}
+
+Result<std::unique_ptr<Session>> SessionBuilder::advance(const Clock& clock, double until) {
+  Impl& impl = *impl_;
+  // A model that is not packed has its codes in its nodes.
+  const PackedModel* packed = impl.packed.codes.empty() ? nullptr : &impl.packed;
+  while (!impl.planner.done()) {
+    TREFOIL_RETURN_IF_ERROR(impl.planner.step({impl.options.variants, impl.options.kernels}, packed));
+    if (!impl.planner.done() && clock() >= until) return std::unique_ptr<Session>();
+  }
+  Session::Impl& session = *impl.session;
+  session.plan = impl.planner.take();
+  session.pool = impl.options.pool ? impl.options.pool : std::make_shared<ThreadPool>(impl.options.threads);
+  TREFOIL_RETURN_IF_ERROR(session.reserve(session.pool->threads()));
+  return std::unique_ptr<Session>(new Session(std::move(impl.session)));
 }
 
 const Metadata& Session::metadata() const { return impl_->metadata; }

@@ -123,8 +123,7 @@ class Session {
   std::vector<Prediction> topK(std::span<const std::int32_t> integers, int k) const;
 
  private:
-  static Result<std::unique_ptr<Session>> createFrom(QuantModel model, const PackedModel* packed,
-                                                     const SessionOptions& options);
+  friend class SessionBuilder;
   struct Impl;
   // Told of each part of a run that is done: 0, the input is in place; 1 and so on, the layers; then the
   // result.
@@ -134,6 +133,24 @@ class Session {
   Result<void> runLayer(std::size_t layer);
   void yieldIntegers();
   explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Session::create() in portions, for a caller that looks at something else in between.
+class SessionBuilder {
+ public:
+  // The bytes that the model was read from must stay until the end. Errors: as of Session::create().
+  static Result<std::unique_ptr<SessionBuilder>> begin(PackedModel model, const SessionOptions& options);
+
+  // Makes layers ready until the last one, or until one is done at `until` of the clock or later. Null while
+  // there is more to do; nothing may be asked of the builder afterwards, as after an error. Errors: as of
+  // Session::create().
+  Result<std::unique_ptr<Session>> advance(const Clock& clock, double until);
+  ~SessionBuilder();
+
+ private:
+  struct Impl;
+  explicit SessionBuilder(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

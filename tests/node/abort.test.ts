@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setImmediate as task } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
-import { loadModel, type Model } from 'trefoil';
+import { loadModel, type LayerValues, type Model } from 'trefoil';
+import { loadFloatModel, type FloatModel } from 'trefoil/quantize';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 
 import { goldenPixels } from '../golden/golden.js';
-import { errorOf, root } from './signs.js';
+import { errorOf, onnxPath, preprocess, root } from './signs.js';
 
 const bytes = readFileSync(join(root, 'tests/golden/signs-n4-a8.trefoil'));
 /** Slow enough for a run to take several slices in a worker. */
@@ -16,6 +17,7 @@ const slow = { '*': 'scalar' };
 let images: { data: Uint8ClampedArray; width: number; height: number }[];
 let expected: Int32Array[];
 let model: Model | undefined;
+let network: FloatModel | undefined;
 
 beforeAll(async () => {
   const reference = await loadModel(bytes);
@@ -29,6 +31,7 @@ beforeAll(async () => {
 afterEach(() => {
   vi.restoreAllMocks();
   model?.dispose();
+  network?.dispose();
 });
 
 /** From now on every look at the clock, of which a run has one a layer, seems to take a second. */
@@ -36,6 +39,27 @@ function slowClock(): { looks: number } {
   const clock = { looks: 0 };
   vi.spyOn(performance, 'now').mockImplementation(() => 1000 * ++clock.looks);
   return clock;
+}
+
+/** Ends the call after a few turns of other tasks: it must have stopped by half of the looks at the clock that it would take. */
+async function expectToEnd(
+  call: (signal: AbortSignal) => Promise<unknown>,
+  clock: { looks: number },
+): Promise<void> {
+  clock.looks = 0;
+  await call(new AbortController().signal);
+  const looks = clock.looks;
+  for (const tasks of [2, 3]) {
+    const controller = new AbortController();
+    clock.looks = 0;
+    const error = errorOf(call(controller.signal));
+    while (clock.looks === 0) await task();
+    for (let i = 0; i < tasks; ++i) await task();
+    controller.abort(new Error('enough'));
+    expect((await error).message).toBe('enough');
+    for (let i = 0; i < 50; ++i) await task();
+    expect(clock.looks).toBeLessThan(looks / 2);
+  }
 }
 
 test("on the caller's thread a run ends between two layers", async () => {
@@ -131,4 +155,62 @@ test('tune() that is given up is over before the next one begins', async () => {
   expect((await error).name).toBe('AbortError');
   expect((await model.tune({ budget: 1, cache })).leftOut).toBeGreaterThan(0);
   expect((await model.logits(images[0]!)).integers).toEqual(expected[0]);
+});
+
+test("on the caller's thread loading ends between two layers", async () => {
+  const clock = slowClock();
+  await expectToEnd(async (signal) => (await loadModel(bytes, { worker: false, signal })).dispose(), clock);
+  model = await loadModel(bytes, { worker: false });
+  expect((await model.logits(images[0]!)).integers).toEqual(expected[0]);
+});
+
+test("on the caller's thread a float network is opened, and run, between other tasks", async () => {
+  const options = { worker: false, preprocess };
+  network = await loadFloatModel(onnxPath, options);
+  const { logits } = await network.logits(images[0]!);
+  const bytesOf = (layers: LayerValues[]) => layers.map(({ values }) => Buffer.from(values.buffer));
+  const layers = bytesOf(await network.layerValues(images[0]!));
+  const clock = slowClock();
+  await expectToEnd(
+    async (signal) => (await loadFloatModel(onnxPath, { ...options, signal })).dispose(),
+    clock,
+  );
+  for (const call of [
+    (signal: AbortSignal) => network!.classify(images[0]!, { signal }),
+    (signal: AbortSignal) => network!.logits(images[0]!, { signal }),
+    (signal: AbortSignal) => network!.layerValues(images[0]!, { signal }),
+  ]) {
+    await expectToEnd(call, clock);
+    const { signal } = new AbortController();
+    expect((await network.logits(images[0]!, { signal })).logits).toEqual(logits);
+    const again = bytesOf(await network.layerValues(images[0]!, { signal }));
+    expect(again.every((values, i) => values.equals(layers[i]!))).toBe(true);
+  }
+});
+
+test('in a worker a float run ends early, and its answer says so', async () => {
+  const answers: unknown[] = [];
+  const post = vi.spyOn(Worker.prototype, 'postMessage');
+  network = await loadFloatModel(onnxPath, { worker: true, preprocess });
+  const worker = post.mock.contexts[0] as Worker;
+  worker.on('message', ({ value }: { value: unknown }) => answers.push(value));
+  const { logits } = await network.logits(images[1]!);
+  // Runs that wait for one that was ended; the first is over in a few milliseconds, the last is not begun by then.
+  const controller = new AbortController();
+  const errors = images.map((image) => errorOf(network!.logits(image, { signal: controller.signal })));
+  const after = network.logits(images[1]!);
+  await network.planes(images[0]!); // gets through while the runs are under way
+  controller.abort();
+  for (const error of errors) expect((await error).name).toBe('AbortError');
+  expect((await after).logits).toEqual(logits);
+  expect(answers).toContainEqual({ error: { code: 'ABORTED', message: expect.any(String) } });
+});
+
+test('a float network that is disposed of between two layers says so', async () => {
+  network = await loadFloatModel(onnxPath, { worker: false, preprocess });
+  slowClock();
+  const error = errorOf(network.logits(images[0]!, { signal: new AbortController().signal }));
+  await task();
+  network.dispose();
+  expect((await error).code).toBe('DISPOSED');
 });

@@ -364,6 +364,24 @@ TEST_SUITE("float_eval") {
     }
   }
 
+  TEST_CASE("in portions: a node at a time, and the same result") {
+    GraphBuilder b({4, 5, 5});
+    const int conv = b.conv(0, 4, squareWindow(3, 1, 1));
+    b.activation(b.sum(conv, 0));
+    const std::vector<float> image = b.random.reals(100);
+    const auto whole = evaluate(b.graph, image);
+    REQUIRE(whole.ok());
+    auto evaluation = Evaluation::begin(b.graph, image);
+    REQUIRE(evaluation.ok());
+    for (int node = 1; node < static_cast<int>(b.graph.nodes.size()); ++node) {
+      CHECK(!evaluation->done());
+      REQUIRE(evaluation->step().ok());
+      CHECK(evaluation->node() == node);
+    }
+    REQUIRE(evaluation->done());
+    CHECK(std::equal(whole->begin(), whole->end(), evaluation->result().begin(), evaluation->result().end()));
+  }
+
   // No function of the C library is involved, so native builds and every wasm engine must agree to the last
   // bit.
   TEST_CASE("the same bytes on every machine") {

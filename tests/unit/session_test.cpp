@@ -293,6 +293,25 @@ TEST_SUITE("session") {
     }
   }
 
+  TEST_CASE("a session is built a layer at a time") {
+    const auto whole = Session::create(smallModel());
+    REQUIRE(whole.ok());
+    auto builder = SessionBuilder::begin(PackedModel{smallModel(), {}, nullptr}, {});
+    REQUIRE(builder.ok());
+    std::size_t portions = 1;
+    auto built = (*builder)->advance([] { return 1.0; }, 1);
+    for (; built.ok() && !*built; ++portions) built = (*builder)->advance([] { return 1.0; }, 1);
+    REQUIRE(built.ok());
+    CHECK(portions == (*whole)->layers().size());
+    Random random(77);
+    std::vector<std::uint8_t> image(static_cast<std::size_t>((*whole)->inputShape().size()));
+    for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random.between(0, 255));
+    const auto expected = (*whole)->run(image), found = (*built)->run(image);
+    REQUIRE(expected.ok());
+    REQUIRE(found.ok());
+    CHECK(std::equal(expected->begin(), expected->end(), found->begin(), found->end()));
+  }
+
   TEST_CASE("a number of threads out of range is refused") {
     for (const int threads : {-1, 0, 17, 1000}) {
       SessionOptions options;
