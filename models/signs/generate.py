@@ -175,13 +175,15 @@ def writeCalibration(count: int, workers: int) -> None:
         Image.fromarray(picture).save(folder / f"{index:02}.png", optimize=True)
 
 
-def writeTest(workers: int) -> None:
+def writeTest(tests: Path, per_class: int, workers: int) -> None:
     names = classNames()
-    shutil.rmtree(HERE / "test", ignore_errors=True)
-    for index, picture in enumerate(renderMany(TEST, PER_CLASS * len(names), workers)):
-        folder = HERE / "test" / names[index % len(names)]
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{index // len(names):02}.png", optimize=True)
+    digits = len(str(per_class - 1))
+    for name in names:
+        shutil.rmtree(tests / name, ignore_errors=True)
+        (tests / name).mkdir(parents=True)
+    for index, picture in enumerate(renderMany(TEST, per_class * len(names), workers)):
+        file = f"{index // len(names):0{digits}}.png"
+        Image.fromarray(picture).save(tests / names[index % len(names)] / file, optimize=True)
 
 
 def writeSheet(path: Path, workers: int) -> None:
@@ -194,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calibration", action="store_true")
     parser.add_argument("--test", action="store_true")
+    parser.add_argument("--more-tests", type=Path, metavar="FOLDER", help="those of --test and nine times as many others")
     parser.add_argument("--train", type=Path, metavar="FOLDER")
     parser.add_argument("--sheet", type=Path, metavar="FILE")
     parser.add_argument("--images", type=int, default=30000, help="training pictures (default %(default)s)")
@@ -202,7 +205,9 @@ def main() -> None:
     if options.calibration:
         writeCalibration(64, options.workers)
     if options.test:
-        writeTest(options.workers)
+        writeTest(HERE / "test", PER_CLASS, options.workers)
+    if options.more_tests:
+        writeTest(options.more_tests, 10 * PER_CLASS, options.workers)
     if options.train:
         writeTraining(options.train, options.images, 1000, options.workers)
     if options.sheet:

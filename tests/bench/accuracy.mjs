@@ -4,8 +4,9 @@
 //
 // SHARED is a folder with models/ and data/ (see CONTRIBUTING.md, "Accuracy on real networks"). CIFAR networks are scored on the
 // test images and calibrated on training images; photographs are split into calibration and scored ones by their order
-// in images.csv, so that no image is ever both. `--only signs` is the bundled network, and needs no SHARED. `--study` takes
-// the recipes of accuracy_study.mjs instead, on their network, and sets what a float prototype lost beside each.
+// in images.csv, so that no image is ever both. `--only signs` is the bundled network, and needs no SHARED;
+// `--pictures FOLDER` are others than the bundled test pictures. `--study` takes the recipes of accuracy_study.mjs
+// instead, on their network, and sets what a float prototype lost beside each.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +21,7 @@ const { positionals, values } = parseArgs({
     only: { type: 'string' },
     recipe: { type: 'string', multiple: true },
     study: { type: 'boolean' },
+    pictures: { type: 'string', default: join(import.meta.dirname, '../../models/signs/test') },
     count: { type: 'string' },
     calibration: { type: 'string' },
   },
@@ -130,7 +132,10 @@ async function signCalibration(count) {
 async function signPictures(count) {
   const labels = readFileSync(join(signs, 'labels.txt'), 'utf8').trim().split('\n');
   const files = labels.flatMap((name, label) =>
-    readdirSync(join(signs, 'test', name)).map((file) => ({ path: join(signs, 'test', name, file), label })),
+    readdirSync(join(values.pictures, name)).map((file) => ({
+      path: join(values.pictures, name, file),
+      label,
+    })),
   );
   return Promise.all(
     files
@@ -142,7 +147,7 @@ async function signPictures(count) {
 /** Calibration images, and labelled ones that are none of these. */
 async function images({ data }) {
   const calibrationCount = Number(values.calibration ?? { cifar: 512, photos: 128, signs: 64 }[data]);
-  const count = Number(values.count ?? { cifar: 10000, photos: 372, signs: 400 }[data]);
+  const count = Number(values.count ?? { cifar: 10000, photos: 372, signs: Infinity }[data]);
   if (data === 'cifar') return [await cifar('train', calibrationCount), await cifar('test', count)];
   if (data === 'signs') return [await signCalibration(calibrationCount), await signPictures(count)];
   return [await photos(0, calibrationCount), await photos(calibrationCount, count)];
