@@ -385,16 +385,25 @@ val exportModel(const val& file) {
   });
 }
 
-// What a recipe of milliseconds chooses from: { weights, groupSize, scaleLevels, planes }, each only where it
-// differs from the recipe's own.
-val formsOut() {
-  const auto forms = mixedForms(Aim::kMilliseconds);
-  return arrayOf(std::vector<LayerRecipe>(forms.begin(), forms.end()), [](const LayerRecipe& form) {
+// What a recipe of milliseconds with these activation bits chooses from: { weights, groupSize, scaleLevels,
+// planes }, each only where it differs from the recipe's own; then, if that is fewer bits, all of them again with
+// activationBits.
+val formsOut(int activation_bits) {
+  std::vector<LayerRecipe> list;
+  for (const bool low : {false, true}) {
+    if (low && activation_bits <= kLowBits) continue;
+    for (LayerRecipe form : mixedForms(Aim::kMilliseconds)) {
+      if (low) form.activation_bits = kLowBits;
+      list.push_back(std::move(form));
+    }
+  }
+  return arrayOf(list, [](const LayerRecipe& form) {
     auto fields = val::object();
     if (form.weights) fields.set("weights", std::string("int8"));
     if (form.group_size) fields.set("groupSize", *form.group_size);
     if (form.scale_levels) fields.set("scaleLevels", *form.scale_levels);
     if (form.planes) fields.set("planes", *form.planes);
+    if (form.activation_bits) fields.set("activationBits", *form.activation_bits);
     return fields;
   });
 }

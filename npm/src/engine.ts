@@ -178,7 +178,7 @@ export interface QuantizerModule {
     progress: ModuleProgress,
   ): ModuleReply<{ model: Uint8Array<ArrayBuffer>; report: string }>;
   exportOnnx(file: Uint8Array): ModuleReply<Uint8Array<ArrayBuffer>>;
-  mixedForms(): Omit<LayerRecipe, 'layer'>[];
+  mixedForms(activationBits: number): Omit<LayerRecipe, 'layer'>[];
   supportedOperators(): string[];
 }
 

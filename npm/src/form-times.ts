@@ -34,7 +34,7 @@ export async function withTimes(
   signal: AbortSignal | undefined,
   onForm: (share: number) => void,
 ): Promise<Recipe> {
-  const forms = await network.link.call((host) => host.mixedForms(), signal);
+  const forms = await network.link.call((host) => host.mixedForms(recipe.activationBits), signal);
   const names = network.graph.layers.filter(({ weights }) => weights > 0).map(({ name }) => name);
   const plain: Recipe = { ...recipe, aim: 'uniform', method: 'fgq', affineCorrection: false };
   const profiles: Awaited<ReturnType<typeof profileOf>>[] = [];

@@ -54,13 +54,13 @@ export interface QuantizeOptions extends TaskOptions {
   /**
    * Chooses the form of each layer's weights (groups of 4 or 64, one plane or two, or int8) by what it costs and by how much it
    * changes the network's answers on the calibration pictures: the best accuracy in a file of so many bytes or at a
-   * time, or the fewest bits at a loss. With milliseconds the file depends on the machine, as nothing else does. Goes with `layers`, and with none of groupSize, scaleLevels, levelKind, planes and method. Left out with
+   * time, or the fewest bits at a loss. With milliseconds activations get 4 bits where that pays, and the file depends on the machine, as nothing else does. Goes with `layers`, and with none of groupSize, scaleLevels, levelKind, planes and method. Left out with
    * all of these, layers have groups of 4 with 4 scale levels, but int8 where that would cost accuracy.
    */
   recipe?: Budget;
   /** Weights that share a scale: consecutive input channels, or all of a filter. Default 4; given, it is that of all layers. */
   groupSize?: number | 'filter';
-  /** 4 to 8. Default 8. */
+  /** 4 to 8. Default 8. With a recipe of milliseconds the most: layers may get 4. */
   activationBits?: number;
   /** Of sums (residual streams), 4 to 8; what only a sum reads has one more, up to 8. Default 8. */
   residualBits?: number;
@@ -110,6 +110,8 @@ export interface LayerReport {
   /** 0: free. */
   scaleLevels: number;
   planes: number;
+  /** Of the activations that the layer reads; 0 in the total. */
+  inputBits: number;
   floatBytes: number;
   fileBytes: number;
   /** Codes at 2 bits plus scales of 8 bits, or plus indices into codebooks; 8 for int8. */

@@ -116,9 +116,9 @@ export class QuantizerHost extends ModuleHost<QuantizerModule> {
     );
   }
 
-  /** The forms that a recipe of milliseconds chooses from. */
-  mixedForms(): Promise<Reply<Omit<LayerRecipe, 'layer'>[]>> {
-    return this.#with((module) => ({ value: module.mixedForms() }));
+  /** The forms that a recipe of milliseconds with these activation bits chooses from. */
+  mixedForms(activationBits: number): Promise<Reply<Omit<LayerRecipe, 'layer'>[]>> {
+    return this.#with((module) => ({ value: module.mixedForms(activationBits) }));
   }
 
   /** A model to be timed: the network and its images stay as they are. */

@@ -23,15 +23,9 @@ constexpr double kShareable = 0.5;
 // the sum's own, and takes no time away, as kernels for sums of 4 bits take 5 as well.
 constexpr int kMoreSummandBits = 1;
 
-// Passes values on as they are: the result is on the grid of the input.
-bool sharesGrid(StepKind kind) {
-  return kind == StepKind::kMaxPool || kind == StepKind::kPad || kind == StepKind::kSlice ||
-         kind == StepKind::kReshape || kind == StepKind::kConcat;
-}
-
 // Pads with values of their own; -infinity and the like (in front of a max pool) stand for the grid's end.
 bool addsValues(const Program& program, const Step& step) {
-  if (step.kind != StepKind::kPad) return !sharesGrid(step.kind) && step.kind != StepKind::kInput;
+  if (step.kind != StepKind::kPad) return !passesOn(step.kind) && step.kind != StepKind::kInput;
   const float value = std::get<PadOp>(program.graph.nodes[step.node].op).value;
   return value != 0 && std::fabs(value) < 1e30F;
 }
@@ -77,7 +71,7 @@ std::vector<ConcatInput> chooseRescales(const Calibration& calibration, const Pr
   for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
     const Histogram& histogram = calibration.values[steps[i].result];
     sets.reach(i, std::max(-histogram.min(), histogram.max()));
-    if (!sharesGrid(steps[i].kind)) continue;
+    if (!passesOn(steps[i].kind)) continue;
     for (std::size_t slot = 0; slot < steps[i].inputs.size(); ++slot) {
       const int source = steps[i].inputs[slot];
       if (steps[i].kind == StepKind::kConcat && readers[source].size() > 1) {
@@ -159,7 +153,8 @@ int wantedBits(const Program& program, const std::vector<std::vector<int>>& read
   if (any_reads(StepKind::kMul) || readers[index].empty()) return 8;
   const bool sum = step.kind == StepKind::kAdd || (step.kind == StepKind::kLookup && from(StepKind::kAdd));
   if (!sum && all_read(StepKind::kAdd)) return std::min(recipe.residual_bits + kMoreSummandBits, 8);
-  return sum || any_reads(StepKind::kAdd) ? recipe.residual_bits : recipe.activation_bits;
+  if (sum || any_reads(StepKind::kAdd)) return recipe.residual_bits;
+  return passesOn(step.kind) ? 0 : recipe.activation_bits;  // what puts values on the grid decides
 }
 
 // Where a table's function no longer changes (or hardly), its input's grid need not reach.
@@ -223,6 +218,22 @@ double leastScale(const Program& program, const Step& step) {
 
 }  // namespace
 
+bool passesOn(StepKind kind) {
+  return kind == StepKind::kMaxPool || kind == StepKind::kPad || kind == StepKind::kSlice ||
+         kind == StepKind::kReshape || kind == StepKind::kConcat;
+}
+
+std::vector<int> gridSets(const Program& program) {
+  Sets sets(program.steps.size());
+  for (int i = 0; i < static_cast<int>(program.steps.size()); ++i) {
+    if (!passesOn(program.steps[i].kind)) continue;
+    for (const int in : program.steps[i].inputs) sets.join(i, in);
+  }
+  std::vector<int> first(program.steps.size());
+  for (std::size_t i = 0; i < first.size(); ++i) first[i] = sets.find(static_cast<int>(i));
+  return first;
+}
+
 std::vector<bool> histogramsNeeded(const Program& program) {
   std::vector<bool> needed(program.graph.nodes.size());
   for (const Step& step : program.steps) {
@@ -239,24 +250,20 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
   std::vector<Step>& steps = program->steps;
   const auto readers = findReaders(*program);
   const int count = static_cast<int>(steps.size());
-  Sets sets(steps.size());
-  for (int i = 0; i < count; ++i) {
-    if (!sharesGrid(steps[i].kind)) continue;
-    for (const int in : steps[i].inputs) sets.join(i, in);
-  }
+  const std::vector<int> sets = gridSets(*program);
 
   std::vector<Histogram> histograms(steps.size());  // by set
   std::vector<int> bits(steps.size(), 0);
   std::vector<int> members(steps.size(), 0);
   for (int i = 0; i < count; ++i) {
-    const int set = sets.find(i);
+    const int set = sets[i];
     ++members[set];
     bits[set] = std::max(bits[set], wantedBits(*program, readers, i, choices, recipe));
     if (addsValues(*program, steps[i]) && !steps[i].accumulators)
       histograms[set].merge(calibration.values[steps[i].result]);
   }
   for (int i = 0; i < count; ++i) {
-    if (sets.find(i) != i || steps[i].accumulators) continue;
+    if (sets[i] != i || steps[i].accumulators) continue;
     if (steps[i].kind == StepKind::kInput) {
       steps[i].grid = {8, 0, 1.0F / 255};
       continue;
@@ -275,7 +282,7 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
     bool changed = false;
     for (int i = 0; i < count; ++i) {
       if (steps[i].accumulators) continue;
-      Grid& grid = steps[sets.find(i)].grid;
+      Grid& grid = steps[sets[i]].grid;
       steps[i].grid = grid;
       const double least = leastScale(*program, steps[i]);
       if (grid.scale >= least) continue;

@@ -127,32 +127,48 @@ class Chooser {
 
   Result<MixedChoice> run() {
     for (const LayerNoise& layer : sensitivity_.layers) TREFOIL_RETURN_IF_ERROR(addLayer(layer));
+    addUnits();
     const std::vector<Selection> points = selectionFrontier(options_);
     auto chosen = choose(points);
     if (!chosen) return chosen.error();
     chosen_ = std::move(*chosen);
     MixedChoice result;
-    const auto forms_of_aim = mixedForms(recipe_.aim);
-    for (std::size_t i = 0; i < chosen_.options.size(); ++i) {
-      if (chosen_.options[i] == 0) continue;
-      result.layers.push_back(forms_of_aim[static_cast<std::size_t>(chosen_.options[i])]);
-      result.layers.back().layer = nameOf(i);
-    }
+    result.layers = layersOf(chosen_);
     addFrontier(points, chosen_, &result);
     result.predicted_loss = lossOf(chosen_);
     return result;
   }
 
  private:
+  struct Figures {
+    double loss = 0, cost = 0, bytes = 0, milliseconds = 0;
+  };
+  struct Layer {
+    std::vector<Figures> forms;      // one a form
+    std::vector<Figures> low_forms;  // with an input of few bits; empty where there are no times of that
+  };
+  // Layers that read one grid: how many bits that has is decided for them together.
+  struct Unit {
+    std::vector<std::size_t> layers;
+    int low_grid = -1;     // index; -1: its bits stay
+    double low_shift = 0;  // milliseconds that few bits add to layers without a choice
+  };
+  struct UnitOption {
+    std::vector<int> forms;  // one a layer
+    bool low = false;
+    Figures sum;
+  };
+
   const std::string& nameOf(std::size_t layer) const {
     return program_.graph.nodes[sensitivity_.layers[layer].node].name;
   }
 
   // Null where the recipe has none that fit.
   const LayerTimes* timesOf(int node) const {
+    const std::size_t forms = mixedForms(recipe_.aim).size();
     for (const LayerTimes& entry : recipe_.times) {
       if (entry.layer == program_.graph.nodes[node].name &&
-          entry.milliseconds.size() == mixedForms(recipe_.aim).size())
+          (entry.milliseconds.size() == forms || entry.milliseconds.size() == 2 * forms))
         return &entry;
     }
     return nullptr;
@@ -163,28 +179,130 @@ class Chooser {
     const std::string& name = program_.graph.nodes[node].name;
     const auto macs = static_cast<double>(countMacs(program_.graph, node));
     const auto forms_of_aim = mixedForms(recipe_.aim);
+    const std::size_t count = forms_of_aim.size();
     const LayerTimes* times = timesOf(node);
     const bool timed = times != nullptr;
     if (recipe_.aim == Aim::kMilliseconds && !timed) {
       return makeError(ErrorCode::kBadOption, "the recipe has no times of layer '" + name + "'");
     }
-    std::vector<Option> options;
-    std::vector<double> bytes, milliseconds;
-    for (std::size_t i = 0; i < forms_of_aim.size(); ++i) {
+    Layer entry;
+    for (std::size_t i = 0; i < (timed ? times->milliseconds.size() : count); ++i) {
+      const std::size_t of = i % count;
       const LayerChoice choice =
-          withForm((*input_.choices)[node], forms_of_aim[i], channelsOf(program_, node));
-      bytes.push_back(fileBytes(program_, node, choice) + (i == 0 ? 0 : recipeBytes(name)));
-      milliseconds.push_back(timed ? times->milliseconds[i] : std::numeric_limits<double>::quiet_NaN());
-      double cost = bytes.back() / all_bytes_ + macs * forms()[i].work / all_work_;
-      if (recipe_.aim == Aim::kBytes) cost = bytes.back();
-      if (recipe_.aim == Aim::kMilliseconds) cost = milliseconds.back();
-      const bool possible = second_planes_ || choice.planes == 1;
-      options.push_back(possible ? Option{layer.variances[i], cost} : Option{kNever, kNever});
+          withForm((*input_.choices)[node], forms_of_aim[of], channelsOf(program_, node));
+      Figures form;
+      form.loss = layer.variances[of];
+      form.bytes = fileBytes(program_, node, choice) + (of == 0 ? 0 : recipeBytes(name));
+      form.milliseconds = timed ? times->milliseconds[i] : std::numeric_limits<double>::quiet_NaN();
+      form.cost = form.bytes / all_bytes_ + macs * forms()[of].work / all_work_;
+      if (recipe_.aim == Aim::kBytes) form.cost = form.bytes;
+      if (recipe_.aim == Aim::kMilliseconds) form.cost = form.milliseconds;
+      if (!second_planes_ && choice.planes == 2) form.loss = form.cost = kNever;
+      (i < count ? entry.forms : entry.low_forms).push_back(form);
     }
-    options_.push_back(std::move(options));
-    bytes_.push_back(std::move(bytes));
-    milliseconds_.push_back(std::move(milliseconds));
+    layers_.push_back(std::move(entry));
     return {};
+  }
+
+  // Grids that may have few bits with the layers that read them, and each other layer by itself.
+  void addUnits() {
+    std::vector<bool> taken(layers_.size());
+    if (recipe_.aim == Aim::kMilliseconds && input_.low_grids != nullptr &&
+        sensitivity_.low_grids.size() == input_.low_grids->size()) {
+      for (std::size_t i = 0; i < input_.low_grids->size(); ++i) addLowUnit(static_cast<int>(i), &taken);
+    }
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (!taken[i]) units_.push_back({{i}});
+    }
+    for (const Unit& unit : units_) {
+      std::vector<UnitOption> all;
+      addOptions(unit, false, &all);
+      if (unit.low_grid >= 0) addOptions(unit, true, &all);
+      std::vector<Option> options;
+      for (const UnitOption& option : all) options.push_back({option.sum.loss, option.sum.cost});
+      options_.push_back(std::move(options));
+      unit_options_.push_back(std::move(all));
+    }
+  }
+
+  void addLowUnit(int index, std::vector<bool>* taken) {
+    Unit unit;
+    unit.low_grid = index;
+    for (const int node : (*input_.low_grids)[index].readers) {
+      const auto layer = std::find_if(sensitivity_.layers.begin(), sensitivity_.layers.end(),
+                                      [&](const LayerNoise& entry) { return entry.node == node; });
+      if (layer == sensitivity_.layers.end()) {
+        const LayerTimes* times = timesOf(node);
+        const std::size_t forms = mixedForms(recipe_.aim).size();
+        if (times == nullptr || times->milliseconds.size() == forms) return;
+        unit.low_shift += times->milliseconds[forms] - times->milliseconds[0];
+        continue;
+      }
+      unit.layers.push_back(static_cast<std::size_t>(layer - sensitivity_.layers.begin()));
+      if (layers_[unit.layers.back()].low_forms.empty()) return;
+    }
+    for (const std::size_t layer : unit.layers) (*taken)[layer] = true;
+    units_.push_back(std::move(unit));
+  }
+
+  // The layers' own frontier, at one number of bits.
+  void addOptions(const Unit& unit, bool low, std::vector<UnitOption>* all) const {
+    const auto forms_of = [&](std::size_t layer) -> const std::vector<Figures>& {
+      return low ? layers_[layer].low_forms : layers_[layer].forms;
+    };
+    std::vector<std::vector<Option>> options;
+    for (const std::size_t layer : unit.layers) {
+      options.emplace_back();
+      for (const Figures& form : forms_of(layer)) options.back().push_back({form.loss, form.cost});
+    }
+    for (Selection& point : selectionFrontier(options)) {
+      UnitOption option;
+      option.low = low;
+      if (low) {
+        option.sum.loss = sensitivity_.low_grids[static_cast<std::size_t>(unit.low_grid)];
+        option.sum.cost = option.sum.milliseconds = unit.low_shift;
+      }
+      for (std::size_t i = 0; i < unit.layers.size(); ++i) {
+        const Figures& form = forms_of(unit.layers[i])[static_cast<std::size_t>(point.options[i])];
+        option.sum.loss += form.loss;
+        option.sum.cost += form.cost;
+        option.sum.bytes += form.bytes;
+        option.sum.milliseconds += form.milliseconds;
+      }
+      option.forms = std::move(point.options);
+      all->push_back(std::move(option));
+    }
+  }
+
+  std::vector<LayerRecipe> layersOf(const Selection& selection) const {
+    const auto forms_of_aim = mixedForms(recipe_.aim);
+    std::vector<int> forms_of_layers(layers_.size());
+    std::vector<std::string> low;
+    for (std::size_t i = 0; i < units_.size(); ++i) {
+      const UnitOption& option = unit_options_[i][static_cast<std::size_t>(selection.options[i])];
+      for (std::size_t j = 0; j < units_[i].layers.size(); ++j)
+        forms_of_layers[units_[i].layers[j]] = option.forms[j];
+      if (!option.low) continue;
+      const auto& names = (*input_.low_grids)[static_cast<std::size_t>(units_[i].low_grid)].layers;
+      low.insert(low.end(), names.begin(), names.end());
+    }
+    std::vector<LayerRecipe> recipes;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (forms_of_layers[i] == 0) continue;
+      recipes.push_back(forms_of_aim[static_cast<std::size_t>(forms_of_layers[i])]);
+      recipes.back().layer = nameOf(i);
+    }
+    for (const std::string& name : low) {
+      auto found = std::find_if(recipes.begin(), recipes.end(),
+                                [&](const LayerRecipe& entry) { return entry.layer == name; });
+      if (found == recipes.end()) {
+        recipes.emplace_back();
+        recipes.back().layer = name;
+        found = recipes.end() - 1;
+      }
+      found->activation_bits = kLowBits;
+    }
+    return recipes;
   }
 
   double lossOf(const Selection& selection) const {
@@ -193,13 +311,15 @@ class Chooser {
 
   double bytesOf(const Selection& selection) const {
     double sum = other_bytes_;
-    for (std::size_t i = 0; i < selection.options.size(); ++i) sum += bytes_[i][selection.options[i]];
+    for (std::size_t i = 0; i < selection.options.size(); ++i)
+      sum += unit_options_[i][selection.options[i]].sum.bytes;
     return sum;
   }
 
   double millisecondsOf(const Selection& selection) const {
     double sum = other_milliseconds_;
-    for (std::size_t i = 0; i < selection.options.size(); ++i) sum += milliseconds_[i][selection.options[i]];
+    for (std::size_t i = 0; i < selection.options.size(); ++i)
+      sum += unit_options_[i][selection.options[i]].sum.milliseconds;
     return sum;
   }
 
@@ -248,8 +368,11 @@ class Chooser {
   Selection chosen_;
   double all_bytes_ = 0, all_work_ = 0;              // of the recipe's own form
   double other_bytes_ = 0, other_milliseconds_ = 0;  // of what has no option
+  std::vector<Layer> layers_;                        // as the sensitivity's
+  std::vector<Unit> units_;
+  // By unit.
+  std::vector<std::vector<UnitOption>> unit_options_;
   std::vector<std::vector<Option>> options_;
-  std::vector<std::vector<double>> bytes_, milliseconds_;
 };
 
 }  // namespace
@@ -298,6 +421,8 @@ SensitivityPlan mixedSensitivity(const MixedInput& input, int images) {
   own.scale_levels = input.recipe->scale_levels;
   for (const LayerRecipe& entry : mixedForms(input.recipe->aim))
     plan.choices.push_back(withForm(own, entry, kMaxDimension));
+  if (input.recipe->aim == Aim::kMilliseconds && input.low_grids != nullptr)
+    plan.low_grids = *input.low_grids;
   double macs = 1;
   for (int node = 0; node < static_cast<int>(program.graph.nodes.size()); ++node)
     macs += static_cast<double>(countMacs(program.graph, node));

@@ -1,5 +1,5 @@
 // Weights chosen layer by layer: which of the forms below each layer gets, so that a budget is kept or the
-// accuracy that is lost stays small.
+// accuracy that is lost stays small. Where time is the budget, activations' bits as well.
 #pragma once
 
 #include <span>
@@ -24,6 +24,8 @@ struct MixedInput {
   const std::vector<LayerChoice>* choices = nullptr;  // by node, of the recipe as it is given
   const Recipe* recipe = nullptr;
   const std::vector<std::vector<float>>* logits = nullptr;  // of the float network, by calibration image
+  // Activations that may have kLowBits; for Aim::kMilliseconds, whose times tell what that is worth.
+  const std::vector<LowGrid>* low_grids = nullptr;
   double other_bytes = 0;  // of the file, besides weights, scales, biases and factors
 };
 
@@ -35,7 +37,7 @@ std::vector<int> mixedNodes(const Program& program, const std::vector<LayerChoic
 SensitivityPlan mixedSensitivity(const MixedInput& input, int images);
 
 struct MixedChoice {
-  std::vector<LayerRecipe> layers;      // those that get another form than the recipe's own
+  std::vector<LayerRecipe> layers;      // those that get another form than the recipe's own, or other bits
   std::vector<FrontierPoint> frontier;  // by rising cost; one is chosen
   double predicted_loss = 0;            // of that one
 };

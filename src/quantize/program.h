@@ -62,6 +62,12 @@ std::vector<bool> histogramsNeeded(const Program& program);
 Result<void> assignGrids(const Calibration& calibration, const std::vector<LayerChoice>& choices,
                          const Recipe& recipe, Program* program);
 
+// Whether the steps pass values on as they are, on the grid of their input.
+bool passesOn(StepKind kind);
+
+// By step: the first of the steps that share its grid.
+std::vector<int> gridSets(const Program& program);
+
 // Steps that read each step.
 std::vector<std::vector<int>> findReaders(const Program& program);
 

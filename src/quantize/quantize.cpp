@@ -62,6 +62,7 @@ class Quantizer {
   Quantizer(QuantizeInput input, Program program, std::vector<LayerChoice> choices, const Progress& progress)
       : input_(std::move(input)),
         program_(std::move(program)),
+        bare_steps_(program_.steps),
         choices_(std::move(choices)),
         options_(correctionOptions()),
         given_layers_(input_.recipe.layers.size()),
@@ -76,7 +77,7 @@ class Quantizer {
     if (!calibration) return calibration.error();
     if (input_.recipe.aim == Aim::kTop1Loss && canHoldOut(input_.images.size()))
       return runChecked(*calibration);
-    TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(assignBits(*calibration, input_.recipe));
     if (input_.recipe.aim == Aim::kUniform) {
       TREFOIL_RETURN_IF_ERROR(quantizeAll(*calibration));
       return std::move(result_);
@@ -103,7 +104,7 @@ class Quantizer {
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
       auto chosen = chooseMixed(mixed_, sensitivity_);
       if (!chosen) return chosen.error();
-      TREFOIL_RETURN_IF_ERROR(adopt(*chosen));
+      TREFOIL_RETURN_IF_ERROR(adopt(calibration, *chosen));
       TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
       result_.report.frontier = std::move(chosen->frontier);
       if (given_.aim == Aim::kTop1Loss) result_.report.warnings = lossWarnings(nullptr);
@@ -120,7 +121,8 @@ class Quantizer {
   Result<void> measureForms(const Calibration& calibration) {
     own_ = choices_;
     given_ = aimed_ = input_.recipe;
-    mixed_ = {&program_, &own_, &aimed_, &calibration.logits, 0};
+    TREFOIL_RETURN_IF_ERROR(findLow(calibration));
+    mixed_ = {&program_, &own_, &aimed_, &calibration.logits, &low_grids_, 0};
     const SensitivityPlan plan = mixedSensitivity(mixed_, options_.images);
     auto sensitivity = measureSensitivity(
         program_, plan, input_.images, input_.preprocess,
@@ -133,14 +135,32 @@ class Quantizer {
     return {};
   }
 
-  Result<void> adopt(const MixedChoice& chosen) {
+  // recipe: its bits count.
+  Result<void> assignBits(const Calibration& calibration, const Recipe& recipe) {
+    program_.steps = bare_steps_;
+    return assignGrids(calibration, choices_, recipe, &program_);
+  }
+
+  // Activations that may have few bits; leaves the grids as they were.
+  Result<void> findLow(const Calibration& calibration) {
+    if (given_.aim != Aim::kMilliseconds || given_.activation_bits <= kLowBits) return {};
+    Recipe low = given_;
+    low.activation_bits = kLowBits;
+    TREFOIL_RETURN_IF_ERROR(assignBits(calibration, low));
+    const std::vector<Step> steps = std::move(program_.steps);
+    TREFOIL_RETURN_IF_ERROR(assignBits(calibration, given_));
+    low_grids_ = findLowGrids(program_, steps);
+    return {};
+  }
+
+  Result<void> adopt(const Calibration& calibration, const MixedChoice& chosen) {
     input_.recipe.layers.resize(given_layers_);
     input_.recipe.layers.insert(input_.recipe.layers.end(), chosen.layers.begin(), chosen.layers.end());
     auto choices = chooseLayers(program_.graph, input_.recipe);
     if (!choices) return choices.error();
     choices_ = std::move(*choices);
     first_cost_ = options_.affine && anySecondPlane(choices_) ? 2.0 : 0.0;
-    return {};
+    return assignBits(calibration, input_.recipe);
   }
 
   struct CheckedChoice {
@@ -166,8 +186,7 @@ class Quantizer {
     };
     auto chosen = Quantizer(std::move(rest), program_, choices_, progress).searchLoss(held_out, logits);
     if (!chosen) return chosen.error();
-    TREFOIL_RETURN_IF_ERROR(assignGrids(calibration, choices_, input_.recipe, &program_));
-    TREFOIL_RETURN_IF_ERROR(adopt(chosen->mixed));
+    TREFOIL_RETURN_IF_ERROR(adopt(calibration, chosen->mixed));
     TREFOIL_RETURN_IF_ERROR(quantizeAll(calibration));
     result_.report.frontier = std::move(chosen->mixed.frontier);
     result_.report.warnings = lossWarnings(&chosen->check);
@@ -179,7 +198,7 @@ class Quantizer {
   Result<CheckedChoice> searchLoss(const ImageList& held_out, const std::vector<std::vector<float>>& real) {
     auto calibration = calibrateAll();
     if (!calibration) return calibration.error();
-    TREFOIL_RETURN_IF_ERROR(assignGrids(*calibration, choices_, input_.recipe, &program_));
+    TREFOIL_RETURN_IF_ERROR(assignBits(*calibration, input_.recipe));
     TREFOIL_RETURN_IF_ERROR(measureForms(*calibration));
     options_.measured = 0;
     LossSearch search(given_.target, static_cast<int>(held_out.size()) >= kSteadyHeldOut);
@@ -193,7 +212,7 @@ class Quantizer {
         return before.mixed.layers == chosen->layers;
       });
       if (known) break;
-      TREFOIL_RETURN_IF_ERROR(adopt(*chosen));
+      TREFOIL_RETURN_IF_ERROR(adopt(*calibration, *chosen));
       const auto answers = tryLayers(*calibration, held_out);
       if (!answers) return answers.error();
       const AnswerLoss measured = measureAnswers(real, *answers);
@@ -441,6 +460,7 @@ class Quantizer {
 
   QuantizeInput input_;
   Program program_;
+  std::vector<Step> bare_steps_;  // without grids
   std::vector<LayerChoice> choices_;
   CorrectionOptions options_;
   std::size_t given_layers_ = 0;  // of the recipe's layers, those that were given
@@ -448,6 +468,7 @@ class Quantizer {
   // own, and what was measured.
   std::vector<LayerChoice> own_;
   Recipe given_, aimed_;
+  std::vector<LowGrid> low_grids_;
   MixedInput mixed_;
   Sensitivity sensitivity_;
   // Of correcting the network and its first planes, in images.

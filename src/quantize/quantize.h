@@ -36,6 +36,7 @@ struct LayerReport {
   int group_size = 0;        // 0: whole filter, or int8
   int scale_levels = 0;      // 0: free, or int8
   int planes = 0;            // 0: int8
+  int input_bits = 0;        // of the activations that the layer reads
   std::size_t float_bytes = 0;
   std::size_t file_bytes = 0;  // codes at 5 a byte, scales (or levels and indices), biases and factors
   // Codes at 2 bits plus scales at 8, or at the 1 to 3 bits of their index where a filter has few levels, as

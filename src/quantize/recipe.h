@@ -40,7 +40,8 @@ struct LayerRecipe {
 // measured on images held out; at most so many milliseconds, by `times`.
 enum class Aim { kUniform, kProtect, kBytes, kTop1Loss, kMilliseconds };
 
-// Milliseconds of one layer in each of mixedForms(Aim::kMilliseconds).
+// Milliseconds of one layer in each of mixedForms(Aim::kMilliseconds); behind these, if activations may have
+// kLowBits (quantize/low_grids.h), the same with an input of so many.
 struct LayerTimes {
   std::string layer;
   std::vector<double> milliseconds;

@@ -42,6 +42,7 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
   json->key("groupSize").value(layer.group_size);
   json->key("scaleLevels").value(layer.scale_levels);
   json->key("planes").value(layer.planes);
+  json->key("inputBits").value(layer.input_bits);
   json->key("floatBytes").value(bytes(layer.float_bytes));
   json->key("fileBytes").value(bytes(layer.file_bytes));
   json->key("bitsPerWeight").value(layer.bits_per_weight);
@@ -94,6 +95,7 @@ LayerReport reportLayer(const Program& program, const Step& step, const LayerCho
   layer.name = step.name;
   layer.shape = step.shape;
   layer.macs = countMacs(program.graph, step.node);
+  layer.input_bits = program.steps[step.inputs[0]].grid.bits;
   // Bias, factor (multiplier and shift) and real scale of each filter.
   layer.file_bytes = filters * (4 + 4 + 1 + 4);
   if (op.ternary.planes.empty()) {

@@ -7,6 +7,7 @@
 
 #include "graph/float_eval.h"
 #include "quantize/float_values.h"
+#include "quantize/grid_search.h"
 #include "quantize/layer_trial.h"
 
 namespace trefoil {
@@ -51,6 +52,10 @@ class Measurer {
       if (tried_step_[s] < 0) continue;
       total_ += trialWork(program, step, plan.choices.size(), plan.trial_images) + work * kCorrectedImages +
                 behind * plan.run_images;
+    }
+    for (const LowGrid& low : plan.low_grids) {
+      for (std::size_t s = low.steps[0]; s < program.steps.size(); ++s)
+        total_ += stepWork(program, program.steps[s]) * plan.run_images;
     }
   }
 
@@ -170,6 +175,7 @@ class Measurer {
 
   bool runLayers() {
     std::vector<double> variances(plan_.nodes.size());
+    result_.low_grids.assign(plan_.low_grids.size(), 0.0);
     for (std::size_t image = images_.size() - plan_.run_images; image < images_.size(); ++image) {
       FloatValues values(program_, 1);
       for (int s = 0; s < static_cast<int>(program_.steps.size()); ++s) {
@@ -181,7 +187,11 @@ class Measurer {
       }
       for (int s = 0; s < static_cast<int>(program_.steps.size()); ++s) {
         if (tried_step_[s] < 0) continue;
-        if (!runFrom(s, values, &variances[tried_step_[s]])) return false;
+        if (!runFrom({s, nullptr}, values, &variances[tried_step_[s]])) return false;
+      }
+      for (std::size_t i = 0; i < plan_.low_grids.size(); ++i) {
+        const LowGrid& low = plan_.low_grids[i];
+        if (!runFrom({low.steps[0], &low}, values, &result_.low_grids[i])) return false;
       }
     }
     for (std::size_t i = 0; i < plan_.nodes.size(); ++i) {
@@ -191,28 +201,50 @@ class Measurer {
         noise.variances.push_back(error * variances[i] / plan_.run_images);
       result_.layers.push_back(std::move(noise));
     }
+    for (double& variance : result_.low_grids) variance /= plan_.run_images;
     return true;
   }
 
-  // The network with one layer's trial form: what does not depend on it is taken from `values`.
-  bool runFrom(int first, const FloatValues& values, double* variance) {
+  // What is changed in the float network: one step has its trial form, or some steps' results a grid.
+  struct Change {
+    int first = 0;  // step
+    const LowGrid* grid = nullptr;
+
+    bool concerns(int step) const {
+      if (grid == nullptr) return step == first;
+      return std::find(grid->steps.begin(), grid->steps.end(), step) != grid->steps.end();
+    }
+  };
+
+  static void putOnGrid(const Grid& grid, std::span<float> values) {
+    for (float& x : values)
+      x = grid.scale * static_cast<float>(quantizeValue(x, grid, 0, grid.max()) - grid.zero_point);
+  }
+
+  // The network with a change: what does not depend on it is taken from `values`.
+  bool runFrom(const Change& change, const FloatValues& values, double* variance) {
     const int last = static_cast<int>(program_.steps.size()) - 1;
     std::vector<std::vector<float>> changed(program_.steps.size());
     std::vector<int> last_reader(program_.steps.size(), -1);
-    for (int s = first; s <= last; ++s) {
+    for (int s = change.first; s <= last; ++s) {
       for (const int in : program_.steps[s].inputs) last_reader[in] = s;
     }
-    for (int s = first; s <= last; ++s) {
+    for (int s = change.first; s <= last; ++s) {
       const Step& step = program_.steps[s];
       const bool depends =
           std::any_of(step.inputs.begin(), step.inputs.end(), [&](int in) { return !changed[in].empty(); });
-      if (s == first || depends) {
+      const bool concerned = change.concerns(s);
+      if (concerned && change.grid != nullptr && !depends) {
+        changed[s].assign(values.values(s).begin(), values.values(s).end());
+      } else if (concerned || depends) {
         std::vector<std::span<const float>> inputs;
         for (const int in : step.inputs)
           inputs.push_back(changed[in].empty() ? values.values(in) : std::span<const float>(changed[in]));
         changed[s].resize(static_cast<std::size_t>(step.shape.size()));
-        evaluateStep(s == first ? tried_ : program_, step, inputs, changed[s]);
+        const bool tried = concerned && change.grid == nullptr;
+        evaluateStep(tried ? tried_ : program_, step, inputs, changed[s]);
       }
+      if (concerned && change.grid != nullptr) putOnGrid(change.grid->grid, changed[s]);
       if (!advance(step, stepWork(program_, step))) return false;
       for (const int in : step.inputs) {
         if (last_reader[in] == s) std::vector<float>().swap(changed[in]);

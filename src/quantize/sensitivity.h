@@ -1,7 +1,8 @@
 // How much of the network's answers each way to quantize each layer would spoil, measured on calibration
 // images.
 //
-// One layer at a time is replaced by its trial form (layer_trial.h) and the float network run from there on.
+// One layer at a time is replaced by its trial form (layer_trial.h), or one activation put on a grid of few
+// bits, and the float network run from there on.
 // Errors of different layers are taken as independent, so that their squares add up at the logits; from that
 // sum follows how often the best class changes.
 #pragma once
@@ -14,6 +15,7 @@
 
 #include "base/result.h"
 #include "image/image.h"
+#include "quantize/low_grids.h"
 #include "quantize/program.h"
 
 namespace trefoil {
@@ -27,6 +29,7 @@ struct LayerNoise {
 struct SensitivityPlan {
   std::vector<int> nodes;            // convolutions to try, by rising index
   std::vector<LayerChoice> choices;  // two or more; the first one is ternary
+  std::vector<LowGrid> low_grids;    // to try as well
   int trial_images = 0;              // the first so many images are what layers are tried on; at least 1
   int run_images = 0;                // the last so many are run: others, if there are enough; at least 1
   // If all layers' first choices together change no more than this variance, layers are not run one by one.
@@ -36,6 +39,7 @@ struct SensitivityPlan {
 struct Sensitivity {
   double together = 0;             // variance with the first choice in all layers at once
   std::vector<LayerNoise> layers;  // one a plan's node; empty where that was enough
+  std::vector<double> low_grids;   // one a plan's grid: the variance that it brings; empty likewise
 };
 
 // program: with grids. done is told the share of the work; false cancels. Errors: kAborted.
