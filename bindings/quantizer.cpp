@@ -386,8 +386,8 @@ val exportModel(const val& file) {
 }
 
 // What a recipe of milliseconds with these activation bits chooses from: { weights, groupSize, scaleLevels,
-// planes }, each only where it differs from the recipe's own; then, if that is fewer bits, all of them again with
-// activationBits.
+// planes }, each only where it differs from the recipe's own; then, if that is fewer bits, all of them again
+// with activationBits.
 val formsOut(int activation_bits) {
   std::vector<LayerRecipe> list;
   for (const bool low : {false, true}) {

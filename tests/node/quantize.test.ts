@@ -121,7 +121,8 @@ test('a mixed recipe of milliseconds chooses by the times of this machine', asyn
   const { report } = await quantize(onnx, { ...options, recipe: { milliseconds: 1000 } });
   const { frontier = [] } = report;
   const chosen = frontier.find((point) => point.chosen)!;
-  // With time to spare nothing is lost that any form could keep.
+  // With time to spare nothing is lost that any form could keep, or any activation.
+  expect(report.layers.every(({ inputBits }) => inputBits === 8)).toBe(true);
   expect(chosen.top1Loss).toBe(Math.min(...frontier.map(({ top1Loss }) => top1Loss)));
   for (const { milliseconds } of frontier) expect(milliseconds).toBeGreaterThan(0);
   const impossible = await errorOf(quantize(onnx, { ...options, recipe: { milliseconds: 1e-6 } }));

@@ -39,6 +39,39 @@ std::string fileOf(const Quantized& quantized) {
   return {reinterpret_cast<const char*>(file->data()), file->size()};
 }
 
+// Pools between convolutions, and one grid that two of them read.
+Graph pooledNetwork() {
+  NetBuilder b({3, 12, 12}, 5);
+  const int pooled = b.pool(stem(b), Pool::kMax, squareWindow(2, 2));
+  const int left = b.relu(b.layer(pooled, 16, 3));
+  const int right = b.relu(b.layer(pooled, 16, 1));
+  const int joined = b.concat({left, right});
+  const int sum = b.add(AddOp{}, {b.layer(joined, 16, 1), b.layer(joined, 16, 3)}, b.shape(left));
+  b.classifier(b.relu(b.layer(b.relu(sum), 16, 1)), 5);
+  return std::move(b.graph);
+}
+
+// Milliseconds of any form of any layer; `low` with an input of 4 bits.
+QuantizeInput timedInput(double target, double high, double low) {
+  QuantizeInput input = quantizeInput(pooledNetwork(), 24);
+  input.recipe = {};
+  input.recipe.aim = Aim::kMilliseconds;
+  input.recipe.target = target;
+  const std::size_t forms = mixedForms(Aim::kMilliseconds).size();
+  for (const Node& node : input.graph.nodes) {
+    if (!std::holds_alternative<ConvOp>(node.op)) continue;
+    LayerTimes times{node.name, std::vector<double>(forms, high)};
+    if (low > 0) times.milliseconds.insert(times.milliseconds.end(), forms, low);
+    input.recipe.times.push_back(std::move(times));
+  }
+  return input;
+}
+
+int countLow(const Report& report) {
+  return static_cast<int>(std::count_if(report.layers.begin(), report.layers.end(),
+                                        [](const LayerReport& layer) { return layer.input_bits == 4; }));
+}
+
 double predictedLoss(const Report& report) {
   const auto chosen = std::find_if(report.frontier.begin(), report.frontier.end(),
                                    [](const FrontierPoint& point) { return point.chosen; });
@@ -96,6 +129,40 @@ TEST_SUITE("mixed recipe") {
     REQUIRE(second.ok());
     CHECK(fileOf(*first) == fileOf(*second));
     CHECK(predictedLoss(first->report) <= .5);
+  }
+
+  TEST_CASE("activations get 4 bits where time asks for it, all that share a grid together") {
+    // Seven layers: the first reads the image, the classifier an average, two a grid each, four two grids.
+    const auto free = quantize(timedInput(7.5, 1, .5));
+    REQUIRE(free.ok());
+    CHECK(countLow(free->report) == 0);
+    CHECK(free->report.frontier.front().milliseconds == doctest::Approx(5));
+    double before = predictedLoss(free->report);
+    for (const auto& [target, low] : {std::pair{6.5, 2}, {5.5, 4}}) {
+      CAPTURE(target);
+      const auto timed = quantize(timedInput(target, 1, .5));
+      REQUIRE(timed.ok());
+      CHECK(countLow(timed->report) == low);
+      CHECK(predictedLoss(timed->report) > before);
+      before = predictedLoss(timed->report);
+      int grids = 0;
+      for (const QNode& node : timed->model.nodes) {
+        if (const auto* conv = std::get_if<QConvOp>(&node.op); conv == nullptr) continue;
+        grids += timed->model.nodes[node.inputs[0]].grid.bits == 4 ? 1 : 0;
+      }
+      CHECK(grids == low);
+      CHECK(timed->model.metadata.recipe.find(R"("activationBits":4,"layer")") != std::string::npos);
+    }
+    const auto refused = quantize(timedInput(4.9, 1, .5));
+    REQUIRE(!refused.ok());
+    CHECK(refused.error().message.find("takes 5.0") != std::string::npos);
+    // Without times of that, and where it takes no less time, nothing gets fewer bits.
+    CHECK(!quantize(timedInput(6.5, 1, 0)).ok());
+    CHECK(countLow(quantize(timedInput(7.5, 1, 0))->report) == 0);
+    CHECK(countLow(quantize(timedInput(7.1, 1, 1))->report) == 0);
+    QuantizeInput given = timedInput(7.1, 1, .1);
+    given.recipe.activation_bits = 4;  // by the recipe itself
+    CHECK(quantize(std::move(given)).ok());
   }
 
   TEST_CASE("what the recipe says of a layer stays") {
