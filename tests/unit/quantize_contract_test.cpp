@@ -66,7 +66,7 @@ TEST_SUITE("quantize") {
     const std::string json = reportJson(report);
     CHECK(json.starts_with(
         R"({"layers":[{"name":"node1","kind":"int8","shape":[8,12,12],"weights":216,"macs":31104,)"
-        R"("groupSize":0,"scaleLevels":0,"planes":0,"floatBytes":896,)"));
+        R"("groupSize":0,"scaleLevels":0,"planes":0,"inputBits":8,"floatBytes":896,)"));
     CHECK(json.ends_with(R"("sourceBytes":12345,"fileBytes":)" + std::to_string(report.file_bytes) +
                          R"(,"calibrationImages":10})"));
   }
