@@ -167,7 +167,7 @@ async function top1(model, set, background) {
 
 const only = values.study ? studyNetwork : values.only;
 const wanted = (values.study ? study : recipes).filter(
-  ({ name }) => !values.recipe || name === values.recipe,
+  ({ name }) => !values.recipe || values.recipe.includes(name),
 );
 for (const network of networks.filter(({ name }) => !only || name === only)) {
   const [calibration, scored] = await images(network);
