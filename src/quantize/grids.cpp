@@ -21,7 +21,7 @@ constexpr double kShareable = 0.5;
 
 // What only a sum reads has a bit more than the sum, where it has less than 8: its rounding comes on top of
 // the sum's own, and takes no time away, as kernels for sums of 4 bits take 5 as well.
-constexpr int kMoreSummandBits = 1;
+constexpr int kMoreSummandBits = 2;
 
 // Pads with values of their own; -infinity and the like (in front of a max pool) stand for the grid's end.
 bool addsValues(const Program& program, const Step& step) {

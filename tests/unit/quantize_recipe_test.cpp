@@ -77,16 +77,16 @@ TEST_SUITE("quantize") {
     b.graph.nodes[b.graph.nodes.size() - 2].name = "average";
     QuantizeInput input = quantizeInput(b.graph);
     input.recipe.activation_bits = 4;
-    input.recipe.residual_bits = 6;
-    REQUIRE(addLayerOption("after:activation-bits=5", &input.recipe).ok());
+    input.recipe.residual_bits = 5;
+    REQUIRE(addLayerOption("after:activation-bits=6", &input.recipe).ok());
     const Preprocess preprocess = input.preprocess;
     const Quantized quantized = quantizeOrFail(std::move(input));
     CHECK(nodeNamed(quantized.model, "inner").grid.bits == 4);
     CHECK(std::get<QConvOp>(nodeNamed(quantized.model, "inner").op).output.high == 15);
-    CHECK(nodeNamed(quantized.model, "branch").grid.bits == 7);  // only the sum reads it: one more
-    CHECK(nodeNamed(quantized.model, "sum").grid.bits == 6);
-    CHECK(quantized.model.nodes[1].grid.bits == 6);  // the shortcut, which the branch reads too
-    CHECK(nodeNamed(quantized.model, "after").grid.bits == 5);
+    CHECK(nodeNamed(quantized.model, "branch").grid.bits == 7);  // only the sum reads it: two more
+    CHECK(nodeNamed(quantized.model, "sum").grid.bits == 5);
+    CHECK(quantized.model.nodes[1].grid.bits == 5);  // the shortcut, which the branch reads too
+    CHECK(nodeNamed(quantized.model, "after").grid.bits == 6);
     CHECK(nodeNamed(quantized.model, "average").grid.bits == 8);
     CHECK(outputSnr(b.graph, quantized.model, preprocess) > 8);
   }

@@ -40,9 +40,9 @@ constexpr Variant<AddFn> kVariants[] = {
 }  // namespace
 
 AddTask withShortMultipliers(const AddTask& task, int most_a, int most_b) {
-  constexpr int kMostPairs = 1024;  // of 5 bits each; more take too long, and rarely agree
+  constexpr int kMostValue = 63;  // 6 bits; more values take too long, and rarely agree
   const int removed = task.shift - kShortAddShift;
-  if (removed <= 0 || (most_a + 1) * (most_b + 1) > kMostPairs) return task;
+  if (removed <= 0 || std::max(most_a, most_b) > kMostValue) return task;
   AddTask other = task;
   other.shift = kShortAddShift;
   for (const int more_a : {0, 1, -1}) {
