@@ -147,6 +147,8 @@ export interface LossCheck {
   /** Of the mixture that was chosen, as `measured` and `agreement`. */
   predicted: number;
   measured: number;
+  /** Of `measured`, from how much it varies between pictures. */
+  standardError: number;
   /** Share of the pictures that get the float network's class, 0 to 1. */
   agreement: number;
   /** Pictures held out. The file itself is then calibrated with all. */

@@ -36,16 +36,21 @@ AnswerLoss measureAnswers(const std::vector<std::vector<float>>& real,
                           const std::vector<std::vector<float>>& quantized) {
   AnswerLoss sum;
   if (real.empty()) return sum;
+  double squares = 0;
   for (std::size_t i = 0; i < real.size(); ++i) {
     const std::size_t wanted = bestClass(real[i]);
     const std::size_t answer = bestClass(quantized[i]);
     double total = 0;
     for (const float score : real[i]) total += std::exp(double{score} - real[i][wanted]);
-    sum.loss += 100 * (1 - std::exp(double{real[i][answer]} - real[i][wanted])) / total;
+    const double loss = 100 * (1 - std::exp(double{real[i][answer]} - real[i][wanted])) / total;
+    sum.loss += loss;
+    squares += loss * loss;
     sum.agreement += answer == wanted ? 1 : 0;
   }
   const auto count = static_cast<double>(real.size());
-  return {sum.loss / count, sum.agreement / count};
+  const double mean = sum.loss / count;
+  const double variance = std::max(0.0, squares / count - mean * mean) / std::max(1.0, count - 1);
+  return {mean, std::sqrt(variance), sum.agreement / count};
 }
 
 const LossTry* LossSearch::good() const {

@@ -24,10 +24,12 @@ bool canHoldOut(std::size_t images);
 // Indices of the images to calibrate with, and of the others: every fourth.
 std::pair<std::vector<std::size_t>, std::vector<std::size_t>> splitHeldOut(std::size_t images);
 
-// One entry an image. loss: points of top-1; agreement: share of images with the same best class, 0..1.
+// loss: points of top-1; error: its standard error; agreement: share of images with the same best class,
+// 0..1.
 struct AnswerLoss {
-  double loss = 0, agreement = 0;
+  double loss = 0, error = 0, agreement = 0;
 };
+// One entry an image.
 AnswerLoss measureAnswers(const std::vector<std::vector<float>>& real,
                           const std::vector<std::vector<float>>& quantized);
 

@@ -190,8 +190,13 @@ class Quantizer {
       const AnswerLoss measured = measureAnswers(real, *answers);
       const double predicted = chosen->predicted_loss;
       search.add({predicted, measured.loss});
-      const LossCheck check{
-          given_.target, predicted, measured.loss, measured.agreement, static_cast<int>(held_out.size()), {}};
+      const LossCheck check{given_.target,
+                            predicted,
+                            measured.loss,
+                            measured.error,
+                            measured.agreement,
+                            static_cast<int>(held_out.size()),
+                            {}};
       tried.push_back({std::move(*chosen), check});
       meter_.beginTry();
     }

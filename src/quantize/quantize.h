@@ -67,6 +67,7 @@ struct LossTry {
 // these.
 struct LossCheck {
   double wished = 0, predicted = 0, measured = 0;  // points of top-1; of the mixture that was chosen
+  double standard_error = 0;                       // of measured
   double agreement = 0;                            // share of images with the float network's class, 0..1
   int images = 0;                                  // held out
   std::vector<LossTry> tries;                      // in their order

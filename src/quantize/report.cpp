@@ -65,7 +65,8 @@ void writeLayer(const LayerReport& layer, JsonWriter* json) {
 void writeLossCheck(const LossCheck& check, JsonWriter* json) {
   json->beginObject();
   json->key("wished").value(check.wished).key("predicted").value(check.predicted);
-  json->key("measured").value(check.measured).key("agreement").value(check.agreement);
+  json->key("measured").value(check.measured);
+  json->key("standardError").value(check.standard_error).key("agreement").value(check.agreement);
   json->key("images").value(check.images);
   json->key("tries").beginArray();
   for (const LossTry& tried : check.tries) {

@@ -110,6 +110,7 @@ test('a mixed recipe of top-1 lost is measured on pictures held out, and the rep
   expect(lossCheck?.predicted).toBe(frontier.find(({ chosen }) => chosen)?.top1Loss);
   expect(lossCheck?.tries.map(({ measured }) => measured)).toContain(lossCheck?.measured);
   expect(lossCheck?.agreement).toBeGreaterThan(0.5);
+  expect(lossCheck?.standardError).toBeGreaterThanOrEqual(0);
   expect(warnings.some((text) => text.includes('only 4 held-out'))).toBe(true);
   expect(warnings.some((text) => text.includes('was not met'))).toBe(lossCheck!.measured > 1);
   const again = await quantize(onnx, { ...options, worker: false });

@@ -228,6 +228,7 @@ TEST_SUITE("loss check") {
     const double sum = std::exp(2) + std::exp(1) + 1;
     CHECK(one.loss == doctest::Approx(50 * (std::exp(2) - std::exp(1)) / sum));
     CHECK(one.agreement == .5);
+    CHECK(one.error == doctest::Approx(one.loss));  // of a loss and none
     const auto split = splitHeldOut(9);
     CHECK(split.first == std::vector<std::size_t>{0, 1, 2, 4, 5, 6, 8});
     CHECK(split.second == std::vector<std::size_t>{3, 7});

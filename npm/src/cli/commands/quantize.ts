@@ -161,10 +161,11 @@ function frontierText(points: readonly FrontierPoint[]): string {
   );
 }
 
-function lossText({ wished, predicted, measured, agreement, images, tries }: LossCheck): string {
+function lossText(check: LossCheck): string {
+  const { wished, predicted, measured, standardError, agreement, images, tries } = check;
   const before = tries.length > 1 ? `; ${tries.length} mixtures tried` : '';
   return (
-    `top-1 lost: ${measured.toFixed(2)} points measured, ${predicted.toFixed(2)} predicted, ${wished} wished; ` +
+    `top-1 lost: ${measured.toFixed(2)} ± ${standardError.toFixed(2)} points measured, ${predicted.toFixed(2)} predicted, ${wished} wished; ` +
     `${percentText(agreement)} of ${images} held-out pictures get the float network's class${before}`
   );
 }
