@@ -2,18 +2,13 @@
 // are handed to the page.
 import { loadModel, type TrefoilError } from 'trefoil';
 import { quantize } from 'trefoil/quantize';
-import { goldenPixels, LogitHash, type Golden } from '../golden/golden.js';
+import { logitHash as hashLogits, type Golden } from '../golden/golden.js';
 
 async function logitHash({ file, images }: Golden): Promise<string> {
   const model = await loadModel(`/tests/golden/${file}`);
-  const [, height, width] = model.info.inputShape;
-  const hash = new LogitHash();
-  for (let seed = 1; seed <= images; ++seed) {
-    const { integers } = await model.logits({ data: goldenPixels(width, height, seed), width, height });
-    hash.add(integers);
-  }
+  const hash = await hashLogits(model, images);
   model.dispose();
-  return hash.toString();
+  return hash;
 }
 
 async function failureOf(url: string): Promise<string> {

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 
-import { chromium, type Browser } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
 import { loadModel } from 'trefoil';
 import { quantize } from 'trefoil/quantize';
@@ -17,6 +17,7 @@ import { build, createServer as createVite } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { onnxPath, picturesOf, preprocess, quantizedSigns, root } from '../node/signs.js';
+import { launchChromium } from './serve.js';
 
 const policy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; img-src 'self' blob:";
@@ -178,16 +179,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'index.html'), html);
   expected = await nodeAnswers(model);
 
-  browser = await chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-sync',
-    ],
-  });
+  browser = await launchChromium();
 }, 120_000);
 
 afterAll(async () => {

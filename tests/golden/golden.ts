@@ -30,6 +30,24 @@ export class LogitHash {
   }
 }
 
+interface Runner {
+  info: { inputShape: readonly [number, number, number] };
+  logits(image: { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number }): Promise<{
+    integers: Int32Array;
+  }>;
+}
+
+/** Of the model's integers for the first so many golden images. */
+export async function logitHash(model: Runner, images: number): Promise<string> {
+  const [, height, width] = model.info.inputShape;
+  const hash = new LogitHash();
+  for (let seed = 1; seed <= images; ++seed) {
+    const { integers } = await model.logits({ data: goldenPixels(width, height, seed), width, height });
+    hash.add(integers);
+  }
+  return hash.toString();
+}
+
 export interface Golden {
   file: string;
   images: number;

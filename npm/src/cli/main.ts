@@ -62,10 +62,21 @@ function percentile(text: string): number {
   return value;
 }
 
+const methods = ['compensated', 'fgq', 'fgq-two-sided'] as const satisfies readonly Method[];
+
 const collect = (text: string, list: string[]) => [...list, text];
 
 function addClassLabels(command: Command): Command {
   return command.option('--class-labels <file>', 'names for the classes of an .onnx, one a line');
+}
+
+/** Which of the labelled images to score, and how their classes are named. */
+function addImageFlags(command: Command): Command {
+  return command
+    .option('--labels <csv>', 'for a flat folder of images: a CSV with the columns file and class')
+    .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
+    .option('--count <n>', 'stop after N images', wholeNumber(1))
+    .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
 }
 
 function inspectCommand(): Command {
@@ -115,11 +126,7 @@ function quantizeCommand(signal: AbortSignal): Command {
     .option('--activation-bits <n>', 'bits of activations', wholeNumber(4, 8), 8)
     .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
     .addOption(
-      new Option('--method <name>', 'how scales are found (default: "compensated")').choices([
-        'compensated',
-        'fgq',
-        'fgq-two-sided',
-      ]),
+      new Option('--method <name>', 'how scales are found (default: "compensated")').choices(methods),
     )
     .option('--layer <name:key=value>', 'what one layer does differently (may be repeated)', collect, [])
     .option('--labels <file>', 'names of the classes, one a line')
@@ -156,16 +163,13 @@ function evaluateCommand(signal: AbortSignal): Command {
     .description('count how often a model is right')
     .argument('<model>', 'a .trefoil or an .onnx')
     .requiredOption('--images <images>', 'a folder with one sub-folder a class, a manifest, ...')
-    .option('--labels <csv>', 'for a flat folder: a CSV with the columns file and class')
-    .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
-    .option('--count <n>', 'stop after N images', wholeNumber(1))
     .option('--against <model.onnx>', 'a float network to compare with')
     .option(
       '--layers <n>',
       'with --against: images to compare the results of layers on, 0 for none (default: 16)',
       wholeNumber(0),
-    )
-    .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
+    );
+  addImageFlags(command);
   addClassLabels(addPreprocessFlags(addOutputFlags(command)));
   return command.action((model: string, flags: EvaluateFlags) => evaluate(model, flags, signal));
 }
@@ -230,9 +234,9 @@ function listOf<T>(one: (text: string) => T): (text: string) => T[] {
 }
 
 function method(text: string): Method {
-  const methods: readonly string[] = ['fgq', 'fgq-two-sided', 'compensated'];
-  if (!methods.includes(text)) throw new InvalidArgumentError(`Allowed choices are ${methods.join(', ')}.`);
-  return text as Method;
+  const found = methods.find((name) => name === text);
+  if (!found) throw new InvalidArgumentError(`Allowed choices are ${methods.join(', ')}.`);
+  return found;
 }
 
 function sweepCommand(signal: AbortSignal): Command {
@@ -250,11 +254,8 @@ function sweepCommand(signal: AbortSignal): Command {
       'free',
     ])
     .option('--method <list>', 'fgq, fgq-two-sided, compensated', listOf(method), ['fgq'])
-    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
-    .option('--labels <csv>', 'for a flat folder of images: a CSV with the columns file and class')
-    .option('--skip <n>', 'leave out the first N images', wholeNumber(0), 0)
-    .option('--count <n>', 'stop after N images', wholeNumber(1))
-    .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
+    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8);
+  addImageFlags(command);
   addClassLabels(addPreprocessFlags(addOutputFlags(command)));
   return command.action((model: string, flags: SweepFlags) => sweep(model, flags, signal));
 }
