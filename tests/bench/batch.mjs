@@ -1,5 +1,5 @@
-// Images a second of `trefoil batch` with one and with two workers, processor time an image (which says more than the clock on
-// a busy machine), and memory. Needs the built package and Linux.
+// Images a second of `trefoil batch` with one and with two workers, processor time an image by thread (which says more than
+// the clock on a busy machine), and memory. Needs the built package and Linux.
 //   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3]
 // The runs alternate and the best of each counts; the two outputs must be the same bytes.
 import { execFileSync, spawn } from 'node:child_process';
@@ -13,18 +13,43 @@ const signs = join(root, 'models/signs');
 const count = Number(process.argv[2] ?? 3000);
 const rounds = Number(process.argv[3] ?? 3);
 
+/** Milliseconds of processor time by now of each thread of a process: { id: [name, milliseconds] }. */
+function threadTimes(pid) {
+  const tasks = `/proc/${pid}/task`;
+  const times = {};
+  for (const id of readdirSync(tasks)) {
+    const [, name, rest] = /\((.*)\) (.*)/.exec(readFileSync(join(tasks, id, 'stat'), 'utf8'));
+    const fields = rest.split(' ');
+    times[id] = [name, 10 * (Number(fields[11]) + Number(fields[12]))];
+  }
+  return times;
+}
+
+/** The process's first thread is the main one; those of the workers are the busiest; the others decode, collect, compile. */
+function shares(pid, times, workers) {
+  const sum = (list) => list.reduce((total, [, time]) => total + time, 0);
+  const others = Object.entries(times)
+    .filter(([id]) => Number(id) !== pid)
+    .map(([, thread]) => thread)
+    .sort((one, other) => other[1] - one[1]);
+  return {
+    main: times[pid]?.[1] ?? 0,
+    workers: sum(others.slice(0, workers)),
+    others: sum(others.slice(workers)),
+  };
+}
+
 function batch(folder, workers) {
   const out = `${workers}.jsonl`;
   rmSync(join(folder, out), { force: true });
   const args = ['batch', 'images', '--model', 'm.trefoil', '--out', out, '--workers', workers];
   const child = spawn(process.execPath, [cli, ...args, '--json', '--quiet'], { cwd: folder });
   const memory = [];
-  let ticks = 0;
+  const times = {};
   const timer = setInterval(() => {
     try {
       memory.push((4096 * Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])) / 1e6);
-      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1].split(' ');
-      ticks = Number(fields[11]) + Number(fields[12]);
+      Object.assign(times, threadTimes(child.pid));
     } catch {
       // Over.
     }
@@ -36,7 +61,8 @@ function batch(folder, workers) {
       clearInterval(timer);
       const half = memory.length >> 1;
       const peaks = [memory.slice(0, half), memory.slice(half)].map((list) => Math.max(...list));
-      done({ rate: JSON.parse(text).imagesPerSecond, peaks, milliseconds: (10 * ticks) / count });
+      const { imagesPerSecond, seconds } = JSON.parse(text);
+      done({ rate: imagesPerSecond, seconds, peaks, times: shares(child.pid, times, workers) });
     });
   });
 }
@@ -65,12 +91,15 @@ try {
   const best = { 1: 0, 2: 0 };
   for (let round = 0; round < rounds; ++round) {
     for (const workers of [1, 2]) {
-      const { rate, peaks, milliseconds } = await batch(folder, workers);
+      const { rate, seconds, peaks, times } = await batch(folder, workers);
       best[workers] = Math.max(best[workers], rate);
       const memory = peaks.map((peak) => peak.toFixed(0)).join(' and ');
-      const processor = `${milliseconds.toFixed(2)} ms of processor time an image`;
+      const total = times.main + times.workers + times.others;
+      const parts = Object.entries(times).map(([name, time]) => `${name} ${(time / count).toFixed(3)}`);
+      const processor = `${(total / count).toFixed(2)} ms of processor time an image (${parts.join(', ')})`;
+      const cores = `${(total / 1000 / seconds).toFixed(2)} cores`;
       console.log(
-        `${workers} worker(s): ${rate.toFixed(1)} images/s, ${processor}; at most ${memory} MB in the two halves`,
+        `${workers} worker(s): ${rate.toFixed(1)} images/s, ${cores}, ${processor}; at most ${memory} MB in the two halves`,
       );
     }
   }
