@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
         test-native test-asan test-wasm test-node test-browser test-consumers
 
 cpp_files := $(shell find src bindings tests -name '*.cpp' -o -name '*.h' 2>/dev/null)
+# Bytes, threads, workers, memory: not the command line, options, documents, nor the quantizer, whose bytes golden compares.
+engine_tests := $(addprefix tests/node/,abort batch bench collected float format golden images model package pillow planes pool threads tuning)
 node26 := .toolchain/node26/node_modules/.bin/node
 
 help:
@@ -59,12 +61,12 @@ test-wasm: setup-wasm
 	exec cmake --workflow --preset wasm
 	exec cmake --workflow --preset wasm-relaxed
 
-# The package as users get it, under the oldest Node it supports and under a new one.
+# The package as users get it, under the oldest Node it supports and, for what depends on the engine, under a new one.
 test-node: npm setup-node26
 	npm run --silent typecheck
 	npm run --silent docs
 	node node_modules/vitest/vitest.mjs run --project node
-	$(node26) node_modules/vitest/vitest.mjs run --project node
+	$(node26) node_modules/vitest/vitest.mjs run --project node $(engine_tests)
 
 test-browser: page setup-browser
 	node node_modules/vitest/vitest.mjs run --project browser
