@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 
 cpp_files := $(shell find src bindings tests -name '*.cpp' -o -name '*.h' 2>/dev/null)
 # Bytes, threads, workers, memory: not the command line, options, documents, nor the quantizer, whose bytes golden compares.
-engine_tests := $(addprefix tests/node/,abort batch bench collected float format golden images model package pillow planes pool threads tuning)
+engine_tests := $(addprefix tests/node/,abort batch bench collected float format golden images model package pillow planes pool preprocess threads tuning)
 node26 := .toolchain/node26/node_modules/.bin/node
 
 help:
