@@ -87,9 +87,11 @@ void addTap(const WindowAxis& rows, const WindowAxis& columns, int r, int s, flo
   }
 }
 
-}  // namespace
+using Multiply = void (*)(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
+                          const MatrixRows& b, float* c);
 
-void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y) {
+void convolve(const ConvOp& op, const Shape& in, const Shape& out, const float* x, Multiply multiply,
+              float* y) {
   const Window& w = op.window;
   const int channels = in.channels / op.groups;
   const int filters = out.channels / op.groups;
@@ -106,7 +108,7 @@ void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const flo
       multiplyAddVector(filters, depth, group_weights, group_x, group_y);
     } else if (filters >= kFewFilters) {
       const Patches patches(w, in, out, group_x);
-      multiplyAdd(
+      multiply(
           filters, out.plane(), depth, group_weights,
           [&patches](std::int64_t row, std::int64_t first, int count, float* buffer) {
             return patches.row(row, first, count, buffer);
@@ -121,6 +123,16 @@ void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const flo
       }
     }
   }
+}
+
+}  // namespace
+
+void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y) {
+  convolve(op, in, out, x, multiplyAdd, y);
+}
+
+void evaluateIntegerConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y) {
+  convolve(op, in, out, x, multiplyAddIntegers, y);
 }
 
 }  // namespace trefoil

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "graph/float_eval.h"
+#include "graph/float_ops.h"
 #include "quantize/compensate_layer.h"
 #include "quantize/float_values.h"
 #include "quantize/grid_search.h"
@@ -26,20 +27,18 @@ std::vector<int> lastReaders(const Program& program) {
   return last;
 }
 
-// One convolution over the integers of its input, by the float evaluator: sums of w * (q - pad), without
-// bias.
+// One convolution over the integers of its input: sums of w * (q - pad), without bias.
 class IntegerConv {
  public:
-  IntegerConv(const QConvOp& op, const Shape& in, const Shape& out) : op_(op), in_(in) {
+  IntegerConv(const QConvOp& op, const Shape& in, const Shape& out) : op_(op), in_(in), out_(out) {
     const int channels = in.channels / op.groups;
     const int taps = op.window.kernel_h * op.window.kernel_w;
-    ConvOp conv;
-    conv.window = op.window;
-    conv.groups = op.groups;
-    conv.bias.assign(out.channels, 0.0F);
-    conv.weights.resize(static_cast<std::size_t>(out.channels) * channels * taps);
+    conv_.window = op.window;
+    conv_.groups = op.groups;
+    conv_.bias.assign(out.channels, 0.0F);
+    conv_.weights.resize(static_cast<std::size_t>(out.channels) * channels * taps);
     std::vector<std::int32_t> integers(static_cast<std::size_t>(channels) * taps);
-    float* filter = conv.weights.data();
+    float* filter = conv_.weights.data();
     for (int k = 0; k < out.channels; ++k, filter += integers.size()) {
       filterIntegers(op, k, channels, integers);
       for (int tap = 0; tap < taps; ++tap) {
@@ -49,8 +48,6 @@ class IntegerConv {
         }
       }
     }
-    graph_.nodes = {Node{"x", InputOp{}, {}, in}, Node{"y", std::move(conv), {0}, out}};
-    graph_.output = 1;
     centred_.resize(static_cast<std::size_t>(in.size()));
   }
 
@@ -60,13 +57,13 @@ class IntegerConv {
       const int pad = op_.pad_values[c];
       for (std::size_t end = i + plane; i < end; ++i) centred_[i] = static_cast<float>(input[i] - pad);
     }
-    evaluateNode(graph_, 1, {centred_}, sums);
+    evaluateIntegerConv(conv_, in_, out_, centred_.data(), sums.data());
   }
 
  private:
   const QConvOp& op_;
-  Shape in_;
-  Graph graph_;
+  Shape in_, out_;
+  ConvOp conv_;
   std::vector<float> centred_;
 };
 
@@ -211,10 +208,10 @@ class Corrector {
     std::vector<std::vector<float>> inputs;
     for (const int in : step.inputs) {
       const Grid& grid = program_.steps[in].grid;
-      std::vector<float> reals;
-      reals.reserve(static_cast<std::size_t>(program_.steps[in].shape.size()));
-      for (const std::uint8_t q : value(in, image))
-        reals.push_back(grid.scale * static_cast<float>(q - grid.zero_point));
+      const std::span<const std::uint8_t> points = value(in, image);
+      std::vector<float> reals(points.size());
+      for (std::size_t i = 0; i < points.size(); ++i)
+        reals[i] = grid.scale * static_cast<float>(points[i] - grid.zero_point);
       inputs.push_back(std::move(reals));
     }
     std::vector<float> result(static_cast<std::size_t>(step.shape.size()));
@@ -313,17 +310,22 @@ class Corrector {
     const Step& source = program_.steps[step.inputs[0]];
     const auto& op = std::get<QConvOp>(nodes_[index].op);
     const auto plane = static_cast<std::size_t>(step.shape.plane());
+    const std::span<std::uint8_t> out = step.accumulators ? std::span<std::uint8_t>() : value(index, image);
     for (std::size_t k = 0; k < biases.size(); ++k) {
+      const std::int64_t bias = biases[k];
+      const double unit = double{op.filter_scales[k]} * source.grid.scale;
+      const FixedPoint factor = step.accumulators ? FixedPoint{} : op.output.factors[k];
+      const int low = op.output.low;
+      const int high = op.output.high;
       for (std::size_t i = k * plane; i < (k + 1) * plane; ++i) {
-        const std::int64_t sum = std::llround(double{sums[i]}) + biases[k];
+        // Sums of integers are integers, in floats too.
         const auto accumulator = static_cast<std::int32_t>(std::clamp<std::int64_t>(
-            sum, std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()));
+            static_cast<std::int64_t>(sums[i]) + bias, std::numeric_limits<std::int32_t>::min(),
+            std::numeric_limits<std::int32_t>::max()));
         if (!step.accumulators) {
-          value(index, image)[i] = requantize(accumulator, op.output.factors[k], step.grid.zero_point,
-                                              op.output.low, op.output.high);
+          out[i] = requantize(accumulator, factor, step.grid.zero_point, low, high);
         } else {
-          logits_.push_back(
-              static_cast<float>(double{op.filter_scales[k]} * source.grid.scale * accumulator));
+          logits_.push_back(static_cast<float>(unit * accumulator));
         }
       }
     }

@@ -314,8 +314,8 @@ class Quantizer {
     const int images = static_cast<int>(input_.images.size());
     options.affine = input_.recipe.affine_correction;
     options.measured = std::min(images, kMeasuredImages);
-    options.compensated = std::any_of(choices_.begin(), choices_.end(), [](const LayerChoice& choice) {
-      return choice.method == Method::kCompensated;
+    options.compensated = std::any_of(program_.steps.begin(), program_.steps.end(), [this](const Step& step) {
+      return step.kind == StepKind::kConv && choices_[step.node].method == Method::kCompensated;
     });
     if (images == 0) return options;
     const bool all = options.affine || options.compensated;

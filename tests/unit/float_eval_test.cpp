@@ -172,6 +172,43 @@ TEST_SUITE("float_eval") {
     }
   }
 
+  TEST_CASE("products of integers: exact, beside the float ones, at the ends of their ranges") {
+    Random random(12);
+    for (const int m : {1, 4, 67}) {
+      for (const int n : {1, 4, 7, 13, 260}) {
+        for (const int k : {1, 2, 3, 255, 256, 257, 600}) {
+          std::vector<float> a, b;
+          for (int i = 0; i < m * k; ++i) a.push_back(static_cast<float>(random.between(-510, 510)));
+          for (int i = 0; i < k * n; ++i) b.push_back(static_cast<float>(random.between(-255, 255)));
+          std::vector<float> sums(static_cast<std::size_t>(m) * n, 3.0F);
+          multiplyAddIntegers(
+              m, n, k, a.data(),
+              [&](auto row, auto first, int, float*) {
+                return &b[static_cast<std::size_t>(row * n + first)];
+              },
+              sums.data());
+          bool equal = true;
+          for (int i = 0; i < m; ++i) {
+            for (int j = 0; j < n; ++j) {
+              std::int64_t sum = 3;
+              for (int d = 0; d < k; ++d) {
+                sum += static_cast<std::int64_t>(a[static_cast<std::size_t>(i * k + d)]) *
+                       static_cast<std::int64_t>(b[static_cast<std::size_t>(d * n + j)]);
+              }
+              equal &= sums[static_cast<std::size_t>(i * n + j)] == static_cast<float>(sum);
+            }
+          }
+          REQUIRE(equal);
+        }
+      }
+    }
+    const std::vector<float> largest(256, 2048.0F), other(256, -2047.0F);
+    float sum = 0;
+    multiplyAddIntegers(
+        1, 1, 256, largest.data(), [&](auto row, auto, int, float*) { return &other[row]; }, &sum);
+    CHECK(sum == -2048.0F * 2047 * 256);
+  }
+
   TEST_CASE("convolutions of many shapes") {
     CHECK(checkConv({3, 33, 31}, 10, squareWindow(7, 2, 3), 1, 1));
     CHECK(checkConv({40, 9, 9}, 33, squareWindow(3, 1, 1), 1, 2));  // deeper than one block
