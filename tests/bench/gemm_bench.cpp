@@ -1,5 +1,5 @@
-// Times the float evaluator's matrix product against Eigen's on the shapes that ResNet-50's convolutions
-// have, after checking one against the other. Under Node, pass --no-liftoff.
+// Times the float evaluator's matrix products, of floats and of integers, against Eigen's on the shapes that
+// ResNet-50's convolutions have, after checking them against it. Under Node, pass --no-liftoff.
 //
 //   gemm_bench [runs]
 #include <Eigen/Core>
@@ -39,7 +39,13 @@ int main(int argc, char** argv) {
     const trefoil::MatrixRows rows = [&](std::int64_t row, std::int64_t first, int, float*) {
       return b.data() + row * product.columns + first;
     };
-    double their_best = 1e9, our_best = 1e9;
+    const Matrix left = (a * 255).array().round(), right = (b * 255).array().round();
+    const trefoil::MatrixRows integer_rows = [&](std::int64_t row, std::int64_t first, int, float*) {
+      return right.data() + row * product.columns + first;
+    };
+    const Matrix expected = left * right;
+    Matrix integers(product.rows, product.columns);
+    double their_best = 1e9, our_best = 1e9, integer_best = 1e9;
     for (int run = 0; run < runs; ++run) {
       their_best = std::min(their_best, seconds([&] { theirs.noalias() = a * b; }));
       our_best = std::min(our_best, seconds([&] {
@@ -47,13 +53,22 @@ int main(int argc, char** argv) {
                             trefoil::multiplyAdd(product.rows, product.columns, product.depth, a.data(), rows,
                                                  ours.data());
                           }));
+      integer_best = std::min(integer_best, seconds([&] {
+                                integers.setZero();
+                                trefoil::multiplyAddIntegers(product.rows, product.columns, product.depth,
+                                                             left.data(), integer_rows, integers.data());
+                              }));
     }
-    const float difference = (theirs - ours).cwiseAbs().maxCoeff() / theirs.cwiseAbs().maxCoeff();
+    const auto distance = [](const Matrix& x, const Matrix& y) {
+      return (x - y).cwiseAbs().maxCoeff() / x.cwiseAbs().maxCoeff();
+    };
+    const float difference = std::max(distance(theirs, ours), distance(expected, integers));
     equal &= difference < 1e-5F;
     const double macs = 1e-9 * product.rows * product.columns * product.depth;
-    std::printf("%4d x %4d x %4d   Eigen %5.1f   own %5.1f GMAC/s   largest difference %.1e%s\n",
-                product.rows, product.columns, product.depth, macs / their_best, macs / our_best, difference,
-                equal ? "" : "  WRONG");
+    std::printf(
+        "%4d x %4d x %4d   Eigen %5.1f   own %5.1f   integers %5.1f GMAC/s   largest difference %.1e%s\n",
+        product.rows, product.columns, product.depth, macs / their_best, macs / our_best, macs / integer_best,
+        difference, equal ? "" : "  WRONG");
   }
   return equal ? 0 : 1;
 }

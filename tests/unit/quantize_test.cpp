@@ -3,8 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "quantize_runs.h"
 
@@ -30,6 +32,25 @@ TEST_SUITE("quantize") {
       CHECK(operations == std::set<std::string>(net.operations.begin(), net.operations.end()));
       CHECK(outputSnr(buildCase(net), quantized.model, preprocess) > 36);
     }
+  }
+
+  TEST_CASE("plain codes are corrected without running the float network again") {
+    QuantizeInput input = quantizeInput(buildCase(netCase("relu")));
+    input.recipe.method = Method::kFgq;
+    const std::size_t images = input.images.size();
+    std::size_t calls = 0;  // one at least for every step and image that is run
+    const auto quantized = quantize(std::move(input), [&](std::string_view phase, double, std::string_view) {
+      calls += phase == "correct" ? 1 : 0;
+      return true;
+    });
+    REQUIRE(quantized.ok());
+    const auto& nodes = quantized->model.nodes;
+    const auto convolutions =
+        static_cast<std::size_t>(std::count_if(nodes.begin(), nodes.end(), [](const QNode& node) {
+          return std::holds_alternative<QConvOp>(node.op);
+        }));
+    // Convolutions in two passes, and the noise of the results on some images.
+    CHECK(calls <= images * (nodes.size() + convolutions + 1));
   }
 
   TEST_CASE("gray pictures") {
