@@ -22,8 +22,8 @@ void multiplyAdd(std::int64_t rows, std::int64_t columns, std::int64_t depth, co
                  std::int64_t a_stride, const MatrixRows& b, float* c, std::int64_t c_stride);
 
 // multiplyAdd() of dense factors that are integers: a within +-2048, b within +-2047, so that 256 products
-// fit 32 bits. About twice as fast. Sums of 256 are exact; what they are added to is a float, exact up to
-// 2^24.
+// fit 32 bits. Faster (`make bench-gemm`). Sums of 256 are exact; what they are added to is a float, exact up
+// to 2^24.
 void multiplyAddIntegers(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
                          const MatrixRows& b, float* c);
 

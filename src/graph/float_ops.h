@@ -6,8 +6,8 @@
 namespace trefoil {
 
 void evaluateConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y);
-// Where weights and x are integers, |weight| <= 2048 and |x| <= 2047, and biases 0: about twice as fast.
-// Exact up to sums of 2^24, beyond rounded as floats are.
+// Where weights and x are integers, |weight| <= 2048 and |x| <= 2047, and biases 0: faster than
+// evaluateConv(). Exact up to sums of 2^24, beyond rounded as floats are.
 void evaluateIntegerConv(const ConvOp& op, const Shape& in, const Shape& out, const float* x, float* y);
 void evaluatePool(const PoolOp& op, const Shape& in, const Shape& out, const float* x, float* y);
 void evaluateActivation(const ActivationOp& op, const Shape& shape, const float* x, float* y);
