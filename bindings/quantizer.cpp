@@ -45,6 +45,7 @@ std::optional<Network> network;
 // A file on its way to be a network.
 struct Opening {
   Bytes file;
+  std::unique_ptr<UnsupportedNode> unsupported;  // where the reading keeps it
   OnnxReading reading;
 };
 
@@ -89,6 +90,21 @@ val graphOut(const Graph& graph) {
   return info;
 }
 
+// An error of kUnsupportedOp comes with details: { op, node, opset, unknown, supported }.
+val notRead(const Error& error, const UnsupportedNode& unsupported) {
+  val reply = failure(error);
+  if (error.code == ErrorCode::kUnsupportedOp) {
+    auto details = val::object();
+    details.set("op", unsupported.op);
+    details.set("node", unsupported.node);
+    details.set("opset", static_cast<double>(unsupported.opset));
+    details.set("unknown", stringsOut(unsupported.unknown));
+    details.set("supported", stringsOut(supportedOnnxOperators()));
+    reply["error"].set("details", details);
+  }
+  return reply;
+}
+
 // height, width: the image size of a model that leaves it open, else 0.
 val beginOpen(const val& file, int height, int width) {
   return guarded([&] {
@@ -96,9 +112,10 @@ val beginOpen(const val& file, int height, int width) {
     opening.reset();
     auto bytes = copyIn(file);
     if (!bytes) return failure(bytes.error());
-    auto reading = OnnxReading::begin(bytes->bytes(), {height, width});
-    if (!reading) return failure(reading.error());
-    opening = Opening{std::move(bytes).value(), std::move(reading).value()};
+    auto unsupported = std::make_unique<UnsupportedNode>();
+    auto reading = OnnxReading::begin(bytes->bytes(), {height, width}, unsupported.get());
+    if (!reading) return notRead(reading.error(), *unsupported);
+    opening = Opening{std::move(bytes).value(), std::move(unsupported), std::move(reading).value()};
     return success(val::undefined());
   });
 }
@@ -123,7 +140,7 @@ val advanceOpen(double milliseconds) {
     OnnxReading& reading = opening->reading;
     const double until = emscripten_get_now() + milliseconds;
     while (!reading.done()) {
-      if (auto read = reading.step(); !read) return failure(read.error());
+      if (auto read = reading.step(); !read) return notRead(read.error(), *opening->unsupported);
       if (emscripten_get_now() >= until) return success(val::undefined());
     }
     auto graph = reading.finish();
@@ -408,8 +425,6 @@ val formsOut(int activation_bits) {
   });
 }
 
-val supportedOperators() { return stringsOut(supportedOnnxOperators()); }
-
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
@@ -425,7 +440,6 @@ EMSCRIPTEN_BINDINGS(trefoil_quantizer) {
   emscripten::function("quantize", &quantizeNetwork);
   emscripten::function("mixedForms", &formsOut);
   emscripten::function("exportOnnx", &exportModel);
-  emscripten::function("supportedOperators", &supportedOperators);
 }
 
 }  // namespace trefoil::bindings

@@ -82,9 +82,13 @@ struct Loading {
 
 std::optional<Loading> loading;
 
+// Of the run under way: [{ name, values }], where the layers' results are wanted.
+std::optional<val> layer_values;
+
 void unload() {
   loading.reset();
   tuner.reset();
+  layer_values.reset();
   session.reset();
 }
 
@@ -143,19 +147,8 @@ val outputsOut(int top_k) {
   return fields;
 }
 
-// [{ name, values }]: every layer's result as real numbers.
-val layerValues(const val& pixels, int width, int height, int channels) {
-  if (!session) return failure(noModel());
-  const auto input = planesOf(pixels, width, height, channels, session->preprocess(), session->inputShape());
-  if (!input) return failure(input.error());
-  auto list = val::array();
-  const auto integers = session->run(*input, [&](std::size_t layer, std::span<const float> values) {
-    list.call<void>("push", layerValuesOut(session->layers()[layer].name, values));
-  });
-  return integers ? success(list) : failure(integers.error());
-}
-
 val begun(std::span<const std::uint8_t> input) {
+  layer_values.reset();
   const auto done = session->begin(input);
   return done ? success(val::undefined()) : failure(done.error());
 }
@@ -173,13 +166,28 @@ val beginPlanes(const val& planes) {
   return input ? begun(input->span()) : failure(input.error());
 }
 
+// The same for every layer's result as real numbers: advance() then ends with [{ name, values }].
+val beginLayers(const val& pixels, int width, int height, int channels) {
+  const val reply = begin(pixels, width, height, channels);
+  if (!reply.hasOwnProperty("error")) layer_values = val::array();
+  return reply;
+}
+
 // Goes on with the run for so many milliseconds, and a layer at least. Undefined while there
-// is more to do, in the end what outputsOut() says.
+// is more to do, in the end what outputsOut() or beginLayers() says.
 val advance(double milliseconds, int top_k) {
   if (!session) return failure(noModel());
-  const auto done = session->advance(emscripten_get_now, emscripten_get_now() + milliseconds);
+  const LayerObserver push = [](std::size_t layer, std::span<const float> values) {
+    layer_values->call<void>("push", layerValuesOut(session->layers()[layer].name, values));
+  };
+  const auto done = session->advance(emscripten_get_now, emscripten_get_now() + milliseconds,
+                                     layer_values ? push : LayerObserver());
   if (!done) return failure(done.error());
-  return success(*done ? outputsOut(top_k) : val::undefined());
+  if (!*done) return success(val::undefined());
+  if (!layer_values) return success(outputsOut(top_k));
+  const val values = *layer_values;
+  layer_values.reset();
+  return success(values);
 }
 
 // { runs, layers }: milliseconds of each run of a picture of noise, and of each layer's fastest time if
@@ -265,7 +273,7 @@ EMSCRIPTEN_BINDINGS(trefoil_runtime) {
   emscripten::function("tune", &tune);
   emscripten::function("planes", &planes);
   emscripten::function("profile", &profile);
-  emscripten::function("layerValues", &layerValues);
+  emscripten::function("beginLayers", &beginLayers);
   emscripten::function("begin", &begin);
   emscripten::function("beginPlanes", &beginPlanes);
   emscripten::function("advance", &advance);

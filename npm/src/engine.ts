@@ -1,10 +1,11 @@
 // Instances of the two WebAssembly modules, with what their functions take and return (bindings/*.cpp).
-import { TrefoilError, messageOf, type ErrorCode, type Reply } from './errors.js';
+import { TrefoilError, messageOf, type ErrorCode, type ErrorDetails, type Reply } from './errors.js';
 import type { LayerValues } from './model-types.js';
 import type { GraphLayer } from './quantize-types.js';
 import type { Preprocess, Shape } from './types.js';
 
-export type ModuleReply<T> = { value: T } | { error: { code: ErrorCode; message: string } };
+export type ModuleReply<T> =
+  { value: T } | { error: { code: ErrorCode; message: string; details?: ErrorDetails } };
 
 export interface BestClasses {
   indices: number[];
@@ -70,14 +71,9 @@ export interface RuntimeModule {
   ): ModuleReply<Uint8Array<ArrayBuffer>>;
   begin(pixels: Uint8Array, width: number, height: number, channels: number): ModuleReply<undefined>;
   beginPlanes(planes: Uint8Array): ModuleReply<undefined>;
-  /** Goes on with what has begun for some milliseconds; undefined while there is more to do. */
-  advance(milliseconds: number, topK: number): ModuleReply<RuntimeRun | undefined>;
-  layerValues(
-    pixels: Uint8Array,
-    width: number,
-    height: number,
-    channels: number,
-  ): ModuleReply<LayerValues[]>;
+  beginLayers(pixels: Uint8Array, width: number, height: number, channels: number): ModuleReply<undefined>;
+  /** Goes on with what has begun for some milliseconds; undefined while there is more to do, values after beginLayers(). */
+  advance(milliseconds: number, topK: number): ModuleReply<RuntimeRun | LayerValues[] | undefined>;
   profile(runs: number, layers: boolean): ModuleReply<RuntimeProfile>;
   loadRate(milliseconds: number): number;
   startTuning(budget: number, known: string[]): ModuleReply<number>;
@@ -179,7 +175,6 @@ export interface QuantizerModule {
   ): ModuleReply<{ model: Uint8Array<ArrayBuffer>; report: string }>;
   exportOnnx(file: Uint8Array): ModuleReply<Uint8Array<ArrayBuffer>>;
   mixedForms(activationBits: number): Omit<LayerRecipe, 'layer'>[];
-  supportedOperators(): string[];
 }
 
 /** The build of the runtime for threads takes its memory from outside. */

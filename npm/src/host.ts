@@ -83,6 +83,13 @@ export abstract class ModuleHost<Module> {
     return reply;
   }
 
+  /** A run of the network, which others wait for. */
+  protected running<T>(ticket: number, portions: Portions<Module, T>): Promise<Reply<T>> {
+    return this.ticketed(ticket, (wanted) =>
+      this.inTurn(() => this.inPortions(ticket > 0, wanted, portions)),
+    );
+  }
+
   /** All at once, or in slices, so that word of its end gets through and other tasks have their turn. */
   protected async inPortions<T>(
     sliced: boolean,

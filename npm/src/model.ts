@@ -105,7 +105,7 @@ class TernaryModel extends Classifier<RuntimeHost> implements Model {
 
   async layerValues(image: ImageInput, options: RunOptions = {}): Promise<LayerValues[]> {
     checkKeys(options, ['signal'], 'layerValues');
-    return this.withImage(image, options.signal, (host, ready) => host.layerValues(ready));
+    return this.withImage(image, options.signal, (host, ready, ticket) => host.layerValues(ready, ticket));
   }
 
   async profile(options: ProfileOptions = {}): Promise<Profile> {

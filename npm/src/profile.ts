@@ -1,4 +1,6 @@
 // Timing a network: warm-up, and runs in portions that are short enough to be cancelled between them.
+import { nextTask } from '#platform/next-task.js';
+
 import type { RuntimeProfile } from './engine.js';
 import type { Reply } from './errors.js';
 import type { Calls } from './link.js';
@@ -27,8 +29,12 @@ export async function profileModel(
   signal: AbortSignal | undefined,
   withHost: WithHost,
 ): Promise<Profile> {
-  const run = (runs: number, layers: boolean): Promise<RuntimeProfile> =>
-    withHost(signal, (host) => host.profile(runs, layers));
+  const run = async (runs: number, layers: boolean): Promise<RuntimeProfile> => {
+    const part = await withHost(signal, (host) => host.profile(runs, layers));
+    // On the caller's own thread nothing else would have its turn, not even what is to end this.
+    await nextTask();
+    return part;
+  };
 
   const warm: number[] = [];
   for (let spent = 0; warm.length < warmUp.runs || spent < warmUp.milliseconds;) {

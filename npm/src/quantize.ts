@@ -1,5 +1,6 @@
 // The entry `trefoil/quantize`: from a float network and some pictures to a ternary model.
 import { decode } from '#platform/images.js';
+import { nextTask } from '#platform/next-task.js';
 import { quantizeInWorker } from '#platform/quantizer-worker.js';
 import { proxy } from 'comlink';
 
@@ -85,6 +86,8 @@ async function addImages(
       await network.link.call((host) => host.addCalibrationImage(ready, network.preprocess, digest), signal),
     );
     ++loaded;
+    // Pictures that need no decoding would keep a signal from being heard on the caller's own thread.
+    if (signal && !network.link.inWorker) await nextTask();
     reporter.report({
       phase: 'decode',
       fraction: readShare + (total ? (decodeShare * loaded) / total : 0),

@@ -10,7 +10,7 @@ import {
 } from './engine.js';
 import type { Reply } from './errors.js';
 import { hashOf } from './hash.js';
-import { ModuleHost, replying, toPixels, type Portions } from './host.js';
+import { ModuleHost, replying, toPixels } from './host.js';
 import type { LayerValues } from './model-types.js';
 import type { HostImage } from './pixels.js';
 import type { Preprocess } from './types.js';
@@ -35,16 +35,10 @@ export class QuantizerHost extends ModuleHost<QuantizerModule> {
     return this.ticketed(ticket, async (wanted) => {
       this.close();
       this.engine = await Engine.create<QuantizerModule>(createQuantizer, wasm);
-      const reply = await this.inPortions<GraphInfo>(ticket > 0, wanted, {
+      return this.inPortions<GraphInfo>(ticket > 0, wanted, {
         begin: (module) => module.beginOpen(file, height, width),
         advance: (module, milliseconds) => module.advanceOpen(milliseconds),
       });
-      if ('error' in reply && reply.error.code === 'UNSUPPORTED_OP') {
-        const supported = this.withModule((module) => ({ value: module.supportedOperators() }));
-        if ('value' in supported)
-          return { error: { ...reply.error, details: { supported: supported.value } } };
-      }
-      return reply;
     });
   }
 
@@ -57,7 +51,7 @@ export class QuantizerHost extends ModuleHost<QuantizerModule> {
   }
 
   evaluate(image: HostImage, preprocess: Preprocess, topK: number, ticket: number): Promise<Reply<FloatRun>> {
-    return this.#run(ticket, {
+    return this.running(ticket, {
       begin: (module) => {
         const { data, width, height, channels } = toPixels(image);
         return module.begin(data, width, height, channels, preprocess);
@@ -74,7 +68,7 @@ export class QuantizerHost extends ModuleHost<QuantizerModule> {
   }
 
   layerValues(image: HostImage, preprocess: Preprocess, ticket: number): Promise<Reply<LayerValues[]>> {
-    return this.#run(ticket, {
+    return this.running(ticket, {
       begin: (module) => {
         const { data, width, height, channels } = toPixels(image);
         return module.beginLayers(data, width, height, channels, preprocess);
@@ -133,12 +127,6 @@ export class QuantizerHost extends ModuleHost<QuantizerModule> {
   close(): void {
     // Dropping the instance gives its memory back, which a network and its images may have grown to gigabytes.
     this.engine = undefined;
-  }
-
-  #run<T>(ticket: number, portions: Portions<QuantizerModule, T>): Promise<Reply<T>> {
-    return this.ticketed(ticket, (wanted) =>
-      this.inTurn(() => this.inPortions(ticket > 0, wanted, portions)),
-    );
   }
 
   /** Once no run is under way. */

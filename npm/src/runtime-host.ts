@@ -99,19 +99,17 @@ export class RuntimeHost extends ModuleHost<RuntimeModule> {
   }
 
   planes(image: HostImage): Promise<Reply<Uint8Array<ArrayBuffer>>> {
-    return replying(() =>
-      this.#withImage(image, (module, { data, width, height, channels }) =>
-        module.planes(data, width, height, channels),
-      ),
-    );
+    return replying(() => {
+      const { data, width, height, channels } = toPixels(image);
+      return this.withModule((module) => module.planes(data, width, height, channels));
+    });
   }
 
-  layerValues(image: HostImage): Promise<Reply<LayerValues[]>> {
-    return this.inTurn(() =>
-      this.#withImage(image, (module, { data, width, height, channels }) =>
-        module.layerValues(data, width, height, channels),
-      ),
-    );
+  layerValues(image: HostImage, ticket: number): Promise<Reply<LayerValues[]>> {
+    return this.#run(1, ticket, (module) => {
+      const { data, width, height, channels } = toPixels(image);
+      return module.beginLayers(data, width, height, channels);
+    });
   }
 
   profile(runs: number, layers: boolean): Promise<Reply<RuntimeProfile>> {
@@ -187,18 +185,10 @@ export class RuntimeHost extends ModuleHost<RuntimeModule> {
     return { value: { ...reply.value, threads: 1 + ((await this.#threads?.begun) ?? 0) } };
   }
 
-  #run(topK: number, ticket: number, begin: Portions<RuntimeModule, RuntimeRun>['begin']) {
-    const advance = (module: RuntimeModule, milliseconds: number) => module.advance(milliseconds, topK);
-    return this.ticketed(ticket, (wanted) =>
-      this.inTurn(() => this.inPortions(ticket > 0, wanted, { begin, advance })),
-    );
-  }
-
-  #withImage<T>(
-    image: HostImage,
-    work: (module: RuntimeModule, pixels: ReturnType<typeof toPixels>) => Reply<T>,
-  ): Reply<T> {
-    const pixels = toPixels(image);
-    return this.withModule((module) => work(module, pixels));
+  #run<T>(topK: number, ticket: number, begin: Portions<RuntimeModule, T>['begin']): Promise<Reply<T>> {
+    return this.running(ticket, {
+      begin,
+      advance: (module, milliseconds) => module.advance(milliseconds, topK) as Reply<T | undefined>,
+    });
   }
 }

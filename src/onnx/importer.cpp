@@ -300,7 +300,12 @@ Result<int> Importer::image(const WireNode& node, const NodeView& value) {
 
 Error Importer::error(ErrorCode code, const WireNode& node, std::string_view what) const {
   std::string message = "node " + quoted(nodeName(node)) + " (" + cleanName(node.type);
-  if (code == ErrorCode::kUnsupportedOp) message += ", opset " + std::to_string(model_.opset);
+  if (code == ErrorCode::kUnsupportedOp) {
+    message += ", opset " + std::to_string(model_.opset);
+    if (unsupported_ != nullptr) {
+      *unsupported_ = {cleanName(node.type), cleanName(nodeName(node)), model_.opset, {}};
+    }
+  }
   return makeError(code, message + "): " + std::string(what));
 }
 

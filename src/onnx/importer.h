@@ -14,6 +14,7 @@
 #include "graph/graph.h"
 #include "onnx/common.h"
 #include "onnx/layout.h"
+#include "onnx/onnx_reader.h"
 #include "onnx/order.h"
 #include "onnx/tensor.h"
 #include "onnx/wire.h"
@@ -44,8 +45,9 @@ enum class AxisRule {
 
 class Importer {
  public:
-  Importer(const WireModel& model, const Names& names, Budget budget)
-      : model_(model), names_(names), budget_(budget) {}
+  // unsupported: see OnnxReading::begin(); may be null.
+  Importer(const WireModel& model, const Names& names, Budget budget, UnsupportedNode* unsupported)
+      : model_(model), names_(names), budget_(budget), unsupported_(unsupported) {}
 
   // Makes node 0. `dims` includes the batch; with rows_first the ONNX tensor is N, H, W, C.
   void addInput(std::string_view name, const Dims& dims, const Shape& shape, bool channels_last);
@@ -111,6 +113,7 @@ class Importer {
   const WireModel& model_;
   const Names& names_;
   Budget budget_;
+  UnsupportedNode* unsupported_;
   std::int64_t batch_ = 1;
   Graph graph_;
   std::unordered_map<std::string_view, Value> values_;

@@ -37,23 +37,49 @@ Result<void> checkOpset(std::int64_t opset) {
 
 bool isDefaultDomain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
 
-Result<void> checkOperators(const WireModel& model, const std::vector<int>& order) {
+std::string typeOf(const WireNode& node) {
+  const std::string type = cleanName(node.type);
+  return isDefaultDomain(node.domain) ? type : cleanName(node.domain) + ":" + type;
+}
+
+bool isKnown(const WireNode& node) {
+  return isDefaultDomain(node.domain) && findOperator(node.type) != nullptr;
+}
+
+// A real network has a handful of operators that are not known; a hostile file may have thousands.
+constexpr std::size_t kNamedOperators = 32;
+
+// Tells of all of them at once, so that nobody replaces one only to hear of the next.
+Result<void> checkOperators(const WireModel& model, const std::vector<int>& order,
+                            UnsupportedNode* unsupported) {
+  const WireNode* first = nullptr;
+  std::vector<std::string> unknown;
   for (const int index : order) {
     const WireNode& node = model.nodes[static_cast<std::size_t>(index)];
-    const bool standard = isDefaultDomain(node.domain);
-    if (standard && findOperator(node.type) != nullptr) continue;
-    std::string type = cleanName(node.type);
-    if (!standard) type = cleanName(node.domain) + ":" + type;
-    std::string message = "operator " + type + " of node " + quoted(nodeName(node)) + " (opset " +
-                          std::to_string(model.opset) + ") is not supported";
-    if (type.find("uantize") != std::string::npos || type.find("QLinear") != std::string::npos) {
-      message += "; the model is quantized already, give the float one";
-    }
-    message += ". Supported operators:";
-    for (const Operator& row : operators()) message += " " + std::string(row.type);
-    return makeError(ErrorCode::kUnsupportedOp, std::move(message));
+    if (isKnown(node)) continue;
+    if (first == nullptr) first = &node;
+    std::string type = typeOf(node);
+    if (std::find(unknown.begin(), unknown.end(), type) != unknown.end()) continue;
+    if (unknown.size() == kNamedOperators) break;
+    unknown.push_back(std::move(type));
   }
-  return {};
+  if (first == nullptr) return {};
+
+  std::string message = "operator " + unknown[0] + " of node " + quoted(nodeName(*first)) + " (opset " +
+                        std::to_string(model.opset) + ") is not supported";
+  for (std::size_t i = 1; i < unknown.size(); ++i) message += (i == 1 ? ", nor is " : ", ") + unknown[i];
+  const auto quantized = [](const std::string& type) {
+    return type.find("uantize") != std::string::npos || type.find("QLinear") != std::string::npos;
+  };
+  if (std::any_of(unknown.begin(), unknown.end(), quantized)) {
+    message += "; the model is quantized already, give the float one";
+  }
+  message += ". Supported operators:";
+  for (const Operator& row : operators()) message += " " + std::string(row.type);
+  if (unsupported != nullptr) {
+    *unsupported = {unknown[0], cleanName(nodeName(*first)), model.opset, std::move(unknown)};
+  }
+  return makeError(ErrorCode::kUnsupportedOp, std::move(message));
 }
 
 Result<const WireValue*> findInput(const WireModel& model, const Names& names) {
@@ -148,10 +174,12 @@ struct OnnxReading::Impl {
   std::size_t next = 0;  // of `order`
   std::optional<onnx::Importer> importer;
 
-  Result<void> begin(std::span<const std::byte> bytes, const OnnxOptions& options);
+  Result<void> begin(std::span<const std::byte> bytes, const OnnxOptions& options,
+                     UnsupportedNode* unsupported);
 };
 
-Result<void> OnnxReading::Impl::begin(std::span<const std::byte> bytes, const OnnxOptions& options) {
+Result<void> OnnxReading::Impl::begin(std::span<const std::byte> bytes, const OnnxOptions& options,
+                                      UnsupportedNode* unsupported) {
   TREFOIL_ASSIGN(parsed, onnx::parseModel(bytes));
   model = std::move(parsed);
   TREFOIL_RETURN_IF_ERROR(onnx::checkOpset(model.opset));
@@ -162,9 +190,9 @@ Result<void> OnnxReading::Impl::begin(std::span<const std::byte> bytes, const On
   output = model.outputs[0].name;
   TREFOIL_ASSIGN(ordered, onnx::orderNodes(model, names, input->name, output));
   order = std::move(ordered);
-  TREFOIL_RETURN_IF_ERROR(onnx::checkOperators(model, order));
+  TREFOIL_RETURN_IF_ERROR(onnx::checkOperators(model, order, unsupported));
 
-  importer.emplace(model, names, onnx::Budget(onnx::elementBudget(bytes.size())));
+  importer.emplace(model, names, onnx::Budget(onnx::elementBudget(bytes.size())), unsupported);
   const bool channels_last = input->dims.size() == 4 && onnx::isChannelsLast(model, order, input->name);
   return onnx::addImageInput(*input, options, channels_last, &*importer);
 }
@@ -189,7 +217,8 @@ OnnxReading::OnnxReading(OnnxReading&&) noexcept = default;
 OnnxReading& OnnxReading::operator=(OnnxReading&&) noexcept = default;
 OnnxReading::~OnnxReading() = default;
 
-Result<OnnxReading> OnnxReading::begin(std::span<const std::byte> bytes, const OnnxOptions& options) {
+Result<OnnxReading> OnnxReading::begin(std::span<const std::byte> bytes, const OnnxOptions& options,
+                                       UnsupportedNode* unsupported) {
   const auto valid = [](int size) { return size >= 0 && size <= kMaxDimension; };
   if (!valid(options.input_height) || !valid(options.input_width)) {
     return makeError(ErrorCode::kBadOption,
@@ -197,7 +226,7 @@ Result<OnnxReading> OnnxReading::begin(std::span<const std::byte> bytes, const O
   }
   return guarded([&]() -> Result<OnnxReading> {
     auto impl = std::make_unique<Impl>();
-    TREFOIL_RETURN_IF_ERROR(impl->begin(bytes, options));
+    TREFOIL_RETURN_IF_ERROR(impl->begin(bytes, options, unsupported));
     return OnnxReading(std::move(impl));
   });
 }

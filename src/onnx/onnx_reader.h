@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,11 +26,23 @@ struct OnnxOptions {
 // kGraphCycle, kBadShape, kMissingInitializer, kBadOption, kOutOfMemory.
 Result<Graph> readOnnx(std::span<const std::byte> bytes, const OnnxOptions& options = {});
 
+// What an error of kUnsupportedOp is about.
+struct UnsupportedNode {
+  std::string op;  // behind its domain and a colon where that is not ONNX's own
+  std::string node;
+  std::int64_t opset = 0;
+  // All operators of the network that are not known at all, in its order, each once. Empty where `op` is
+  // known, but not in the form that the node has.
+  std::vector<std::string> unknown;
+};
+
 // readOnnx() in portions, a node at a time, for a caller that looks at something else in between.
 class OnnxReading {
  public:
-  // The bytes must stay until the end. Errors: as of readOnnx().
-  static Result<OnnxReading> begin(std::span<const std::byte> bytes, const OnnxOptions& options = {});
+  // The bytes must stay until the end, and so must *unsupported, if it is given: it says more about an error
+  // of kUnsupportedOp. Errors: as of readOnnx().
+  static Result<OnnxReading> begin(std::span<const std::byte> bytes, const OnnxOptions& options = {},
+                                   UnsupportedNode* unsupported = nullptr);
   // Reads the next node; not to be called once done(), or after an error. Errors: as of readOnnx().
   Result<void> step();
   bool done() const;

@@ -176,19 +176,6 @@ Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t>
   return runParts(planes, {});
 }
 
-Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes,
-                                                   const LayerObserver& observer) {
-  const std::size_t layers = impl_->plan.steps.size();
-  // Accumulators, where the last layer yields them, become logits once they are complete.
-  const std::size_t in_arena = impl_->output_accumulators ? layers - 1 : layers;
-  return runParts(planes, [&](std::size_t part) {
-    if (part > 0 && part <= in_arena) observer(part - 1, impl_->layerValues(part));
-    if (part > layers && in_arena < layers) {
-      observer(layers - 1, logits({impl_->resultIntegers(), impl_->classCount()}));
-    }
-  });
-}
-
 Result<std::span<const std::int32_t>> Session::run(std::span<const std::uint8_t> planes, const Clock& clock,
                                                    RunTimes* times) {
   struct Laps {
@@ -239,13 +226,18 @@ Result<void> Session::begin(std::span<const std::uint8_t> planes) {
   return {};
 }
 
-Result<bool> Session::advance(const Clock& clock, double until) {
+Result<bool> Session::advance(const Clock& clock, double until, const LayerObserver& observer) {
   const std::size_t layers = impl_->plan.steps.size();
+  // Accumulators, where the last layer yields them, become logits once they are complete.
+  const std::size_t in_arena = impl_->output_accumulators ? layers - 1 : layers;
   while (impl_->next_layer < layers) {
-    TREFOIL_RETURN_IF_ERROR(runLayer(impl_->next_layer));
+    const std::size_t layer = impl_->next_layer;
+    TREFOIL_RETURN_IF_ERROR(runLayer(layer));
+    if (observer && layer < in_arena) observer(layer, impl_->layerValues(layer + 1));
     if (++impl_->next_layer < layers && clock() >= until) return false;
   }
   yieldIntegers();
+  if (observer && in_arena < layers) observer(layers - 1, logits(integers()));
   return true;
 }
 

@@ -98,10 +98,6 @@ class Session {
   // well succeed).
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes);
 
-  // The same, and tells of every layer on the way: for measuring, as it copies and allocates.
-  Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes,
-                                            const LayerObserver& observer);
-
   // The same, and how long each part took. It allocates only where `times` has not been used before.
   Result<std::span<const std::int32_t>> run(std::span<const std::uint8_t> planes, const Clock& clock,
                                             RunTimes* times);
@@ -109,9 +105,9 @@ class Session {
   // The same in portions, for a caller that looks at something else in between: begin() copies the planes,
   // advance() runs layers until the last one, or until one ends at `until` of the clock or later. It returns
   // true with the last one; then integers() are those of run(). Another begin(), or a run, gives up what is
-  // under way.
+  // under way. An observer is for measuring, as its values are copied and allocated.
   Result<void> begin(std::span<const std::uint8_t> planes);
-  Result<bool> advance(const Clock& clock, double until);
+  Result<bool> advance(const Clock& clock, double until, const LayerObserver& observer = {});
   std::span<const std::int32_t> integers() const;
 
   int threads() const;

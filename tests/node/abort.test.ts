@@ -5,7 +5,7 @@ import { setImmediate as task } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { loadModel, type LayerValues, type Model } from 'trefoil';
-import { loadFloatModel, type FloatModel } from 'trefoil/quantize';
+import { loadFloatModel, quantize, type FloatModel } from 'trefoil/quantize';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 
 import { goldenPixels } from '../golden/golden.js';
@@ -73,6 +73,7 @@ test("on the caller's thread a run ends between two layers", async () => {
     (signal: AbortSignal) => model!.classify(images[0]!, { signal }),
     (signal: AbortSignal) => model!.logits(images[0]!, { signal }),
     (signal: AbortSignal) => model!.run(planes, { signal }),
+    (signal: AbortSignal) => model!.layerValues(images[0]!, { signal }),
   ]) {
     for (const tasks of [1, 2, 3]) {
       const controller = new AbortController();
@@ -98,6 +99,34 @@ test("on a page's own thread a run lets other tasks have their turn", async () =
   for (; !over; ++tasks) await task();
   expect((await run).integers).toEqual(expected[2]);
   expect(tasks).toBeGreaterThan(model.info.layers.length / 2);
+});
+
+test("on the caller's thread the values of layers are those of a run without pauses", async () => {
+  model = await loadModel(bytes, { worker: false });
+  const valuesOf = async (options: { signal?: AbortSignal }) =>
+    (await model!.layerValues(images[0]!, options)).map(({ name, values }) => [name, [...values]]);
+  const whole = await valuesOf({});
+  expect(whole.map(([name]) => name)).toEqual(model.info.layers.map(({ name }) => name));
+  slowClock();
+  expect(await valuesOf({ signal: new AbortController().signal })).toEqual(whole);
+  expect((await model.logits(images[0]!)).integers).toEqual(expected[0]);
+});
+
+test("on the caller's thread profile() hears of its end", async () => {
+  model = await loadModel(bytes, { worker: false });
+  const error = await errorOf(model.profile({ runs: 3000, signal: AbortSignal.timeout(50) }));
+  expect(error.name).toBe('TimeoutError');
+  expect((await model.logits(images[0]!)).integers).toEqual(expected[0]);
+});
+
+test("on the caller's thread pixels for calibration are taken one by one, and quantizing ends between them", async () => {
+  function* endless() {
+    for (let i = 0; i < 5000; ++i) yield images[i % 4]!;
+    throw new Error('all were taken');
+  }
+  const options = { calibration: endless(), preprocess, worker: false };
+  const error = await errorOf(quantize(onnxPath, { ...options, signal: AbortSignal.timeout(50) }));
+  expect(error.name).toBe('TimeoutError');
 });
 
 test('in a worker a run ends early, and its answer says so', async () => {

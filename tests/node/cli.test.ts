@@ -165,6 +165,16 @@ describe('bench', () => {
     }
   }, 120_000);
 
+  test('SIGINT ends it with 130, however many runs are left', async () => {
+    const args = ['bench', model, '--runs', '8000', '--tune', '1'];
+    const env = { ...process.env, XDG_CACHE_HOME: folder };
+    const child = spawn(process.execPath, [cli, ...args], { cwd: folder, env });
+    // Kernels have been timed; a second later the runs are under way.
+    child.stderr.once('data', () => setTimeout(() => child.kill('SIGINT'), 1000));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(130);
+  }, 60_000);
+
   test('refuses what it does not time', async () => {
     for (const args of [
       ['bench', onnxPath],

@@ -215,7 +215,7 @@ describe('networks', () => {
     }
   });
 
-  test('an operator that is not supported: the others are listed', async () => {
+  test('an operator that is not supported: where it is, what else is not, and what is', async () => {
     // The same file with its first operator renamed to one of equal length.
     const renamed = onnx.slice();
     const at = Buffer.from(renamed).indexOf('\x22\x04Relu', 0, 'latin1');
@@ -224,7 +224,10 @@ describe('networks', () => {
     const error = await errorOf(loadFloatModel(renamed));
     expect(error.code).toBe('UNSUPPORTED_OP');
     expect(error.message).toContain('Erfc');
-    expect((error.details as { supported: string[] }).supported).toContain('Conv');
+    const { op, node, opset, unknown, supported } = error.details as Record<string, unknown>;
+    expect([op, unknown]).toEqual(['Erfc', ['Erfc']]);
+    expect(error.message).toContain(`node '${node as string}' (opset ${opset as number})`);
+    expect(supported).toContain('Conv');
   });
 
   test('labels must be one a class', async () => {

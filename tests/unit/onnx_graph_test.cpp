@@ -127,6 +127,36 @@ TEST_SUITE("onnx_graph") {
     }
   }
 
+  TEST_CASE("operators that are not supported are all named, in the message and apart from it") {
+    OnnxBuilder model(17);
+    model.input("x", {1, 4}).output("y").node("Relu", {"x"}, {"a"});
+    model.node("Einsum", {"a"}, {"b"}, {}, "the first").node("Einsum", {"b"}, {"c"}, {}, "the second");
+    model.node("Loop", {"unused"}, {"unneeded"});
+    model.node("Pool", {"c"}, {"y"}, {}, "the third", "com.example");
+    UnsupportedNode unsupported;
+    const auto read = OnnxReading::begin(asBytes(model.bytes()), {}, &unsupported);
+    REQUIRE_FALSE(read.ok());
+    CHECK(contains(
+        read.error().message,
+        "operator Einsum of node 'the first' (opset 17) is not supported, nor is com.example:Pool."));
+    CHECK(unsupported.op == "Einsum");
+    CHECK(unsupported.node == "the first");
+    CHECK(unsupported.opset == 17);
+    CHECK(unsupported.unknown == std::vector<std::string>{"Einsum", "com.example:Pool"});
+  }
+
+  TEST_CASE("an operator in a form that is not supported") {
+    const OnnxBuilder model = single("Relu", {2, 3, 3}, {}, {attribute("odd", 1)}, 15);
+    UnsupportedNode unsupported;
+    auto reading = OnnxReading::begin(asBytes(model.bytes()), {}, &unsupported);
+    REQUIRE(reading.ok());
+    CHECK(reading->step().error().code == ErrorCode::kUnsupportedOp);
+    CHECK(unsupported.op == "Relu");
+    CHECK(unsupported.node == "tested");
+    CHECK(unsupported.opset == 15);
+    CHECK(unsupported.unknown.empty());
+  }
+
   TEST_CASE("operators that are not supported") {
     OnnxBuilder model(17);
     model.input("x", {1, 4})

@@ -114,27 +114,30 @@ TEST_SUITE("session") {
     model.nodes[1].grid.scale = 0.5F;
     const auto session = sessionOf(model);
     std::vector<std::vector<float>> values;
-    const auto integers =
-        session->run(std::vector<std::uint8_t>{0, 20, 40, 255}, [&](std::size_t layer, auto result) {
-          CHECK(layer == values.size());
-          values.emplace_back(result.begin(), result.end());
-        });
-    REQUIRE(integers.ok());
+    const auto told = [&](std::size_t layer, auto result) {
+      CHECK(layer == values.size());
+      values.emplace_back(result.begin(), result.end());
+    };
+    REQUIRE(session->begin(std::vector<std::uint8_t>{0, 20, 40, 255}).ok());
+    // A layer a portion.
+    CHECK_FALSE(*session->advance([] { return 0.0; }, 0, told));
+    CHECK(values.size() == 1);
+    CHECK_FALSE(*session->advance([] { return 0.0; }, 0, told));
+    CHECK(*session->advance([] { return 0.0; }, 0, told));
     // The numbers of the first test, with the zero point 1 off and half as large; then the logits.
     REQUIRE(values.size() == 3);
     CHECK(values[0] == std::vector<float>{2.5F, 12.5F, 22.5F, 127, 50, 42.5F, 35, -0.5F});
     CHECK(values[1] == std::vector<float>{82, 64});
-    CHECK(values[2] == session->logits(*integers));
+    CHECK(values[2] == session->logits(session->integers()));
 
     model.output_accumulators = false;
     model.nodes[3].grid = {8, 3, 2};
     std::get<QConvOp>(model.nodes[3].op).output.factors.assign(2, {1 << 30, 36});
     const auto levels = sessionOf(model);
     std::vector<float> last;
-    REQUIRE(levels
-                ->run(std::vector<std::uint8_t>(4),
-                      [&](std::size_t, auto result) { last.assign(result.begin(), result.end()); })
-                .ok());
+    REQUIRE(levels->begin(std::vector<std::uint8_t>(4)).ok());
+    REQUIRE(*levels->advance([] { return 0.0; }, 1,
+                             [&](std::size_t, auto result) { last.assign(result.begin(), result.end()); }));
     const Integers results = resultOf(*levels, std::vector<std::uint8_t>(4));
     CHECK(last ==
           std::vector<float>{2.0F * static_cast<float>(results[0]), 2.0F * static_cast<float>(results[1])});

@@ -79,12 +79,12 @@ function addImageFlags(command: Command): Command {
     .option('--class-offset <n>', 'added to class numbers of the images', wholeNumber(0), 0);
 }
 
-function inspectCommand(): Command {
+function inspectCommand(signal: AbortSignal): Command {
   const command = new Command('inspect')
     .description('show the layers, shapes and bytes of a model, and what is supported of it')
     .argument('<model>', 'a .trefoil or an .onnx');
   addPreprocessFlags(addOutputFlags(command));
-  return command.action((model: string, flags: ModelFlags & OutputFlags) => inspect(model, flags));
+  return command.action((model: string, flags: ModelFlags & OutputFlags) => inspect(model, flags, signal));
 }
 
 function quantizeCommand(signal: AbortSignal): Command {
@@ -272,7 +272,7 @@ function makeProgram(signal: AbortSignal): Command {
     .showHelpAfterError('(--help shows the options)')
     .addHelpText('after', imagesHelp);
   const commands = [
-    inspectCommand(),
+    inspectCommand(signal),
     quantizeCommand(signal),
     classifyCommand(signal),
     evaluateCommand(signal),

@@ -29,18 +29,22 @@ export interface ModelFlags extends PreprocessFlags {
   classLabels?: string;
 }
 
-export async function openFloatModel(path: string, flags: ModelFlags): Promise<FloatModel> {
+export async function openFloatModel(
+  path: string,
+  flags: ModelFlags,
+  signal: AbortSignal,
+): Promise<FloatModel> {
   const labels = flags.classLabels === undefined ? [] : await readLabels(flags.classLabels);
-  return loadFloatModel(path, { preprocess: preprocessOf(flags), labels, worker: false });
+  return loadFloatModel(path, { preprocess: preprocessOf(flags), labels, worker: false, signal });
 }
 
-export async function openModel(path: string, flags: ModelFlags): Promise<AnyModel> {
-  if (isOnnx(path)) return { kind: 'onnx', model: await openFloatModel(path, flags) };
+export async function openModel(path: string, flags: ModelFlags, signal: AbortSignal): Promise<AnyModel> {
+  if (isOnnx(path)) return { kind: 'onnx', model: await openFloatModel(path, flags, signal) };
   if (hasPreprocess(flags)) {
     throw badOption(
       'preprocess',
       `${path} states its own preprocessing: --resize, --crop, --mean and the like are for an .onnx`,
     );
   }
-  return { kind: 'trefoil', model: await loadModel(path, { worker: false }) };
+  return { kind: 'trefoil', model: await loadModel(path, { worker: false, signal }) };
 }

@@ -54,13 +54,17 @@ export async function* decodedAhead(
 }
 
 export async function timedRanking(
-  model: AnyModel['model'],
+  { kind, model }: AnyModel,
   pixels: Pixels,
   tally: Tally,
   truth: number,
+  signal: AbortSignal,
 ): Promise<number> {
+  // A float run may take seconds, so it can be ended between layers. A ternary one is soon over, and is timed without the
+  // pauses that looking for the end would take.
+  const options = kind === 'onnx' ? { topK: 5, signal } : { topK: 5 };
   const start = performance.now();
-  const predictions = await model.classify(pixels, { topK: 5 });
+  const predictions = await model.classify(pixels, options);
   const ranked = predictions.map(({ index }) => index);
   tally.add(ranked, truth, performance.now() - start);
   return ranked[0]!;

@@ -80,7 +80,7 @@ function benchText(model: Model, profile: Profile, rows: readonly LayerRow[], en
 
 /** Times the kernels that are not known yet, for the load that follows and all later ones. */
 async function tune(path: string, flags: BenchFlags, signal: AbortSignal): Promise<void> {
-  const model = await loadModel(path, { worker: false, tune: true });
+  const model = await loadModel(path, { worker: false, tune: true, signal });
   try {
     const { kernels, milliseconds, leftOut } = await model.tune({ budget: flags.tune!, signal });
     if (flags.quiet) return;
@@ -105,6 +105,7 @@ export async function bench(path: string, flags: BenchFlags, signal: AbortSignal
     worker: false,
     threads: flags.threads,
     tune: flags.tune !== undefined,
+    signal,
   });
   try {
     const profile = await model.profile({ runs: flags.runs, layers: flags.layers ?? false, signal });

@@ -25,7 +25,7 @@ export async function classify(
   flags: ClassifyFlags,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { model, kind } = await openModel(path, flags);
+  const { model, kind } = await openModel(path, flags, signal);
   const results: (Classified | Failed)[] = [];
   try {
     for (const file of images) {
@@ -44,7 +44,7 @@ export async function classify(
     try {
       const decoded = (await decode(file, signal)).image as Pixels;
       const start = performance.now();
-      const predictions = await model.classify(decoded, { topK: flags.topK });
+      const predictions = await model.classify(decoded, { topK: flags.topK, signal });
       return { file, predictions, milliseconds: performance.now() - start };
     } catch (error) {
       signal.throwIfAborted();

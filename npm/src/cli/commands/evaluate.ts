@@ -25,10 +25,12 @@ async function openReference(
   path: string,
   model: AnyModel['model'],
   flags: EvaluateFlags,
+  signal: AbortSignal,
 ): Promise<FloatModel> {
   const reference = await loadFloatModel(path, {
     preprocess: { ...model.info.preprocess, ...preprocessOf(flags) },
     worker: false,
+    signal,
   });
   if (reference.info.classes !== model.info.classes) {
     const { classes } = reference.info;
@@ -49,7 +51,7 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
     throw badOption('layers', `--layers needs a .trefoil to compare, and ${path} is a float network`);
   }
   const set = await openImages(flags.images, flags.labels);
-  const opened = await openModel(path, flags);
+  const opened = await openModel(path, flags, signal);
   const { model } = opened;
   let reference: FloatModel | undefined;
   const progress = new ProgressLine(flags.quiet ?? false);
@@ -65,7 +67,7 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
     const finder = new ClassFinder(set, model.info.labels, model.info.classes, flags.classOffset);
     // Before any work: a wrong label further on should not cost the time until then.
     const truths = new Map(samples.map((sample) => [sample, finder.classOf(sample)]));
-    if (flags.against !== undefined) reference = await openReference(flags.against, model, flags);
+    if (flags.against !== undefined) reference = await openReference(flags.against, model, flags, signal);
 
     const tally = new Tally();
     const referenceTally = new Tally();
@@ -75,10 +77,16 @@ export async function evaluate(path: string, flags: EvaluateFlags, signal: Abort
     let agreed = 0;
     for await (const [sample, pixels] of decodedAhead(samples, signal)) {
       const truth = truths.get(sample)!;
-      const best = await timedRanking(model, pixels, tally, truth);
-      if (reference && best === (await timedRanking(reference, pixels, referenceTally, truth))) ++agreed;
+      const best = await timedRanking(opened, pixels, tally, truth, signal);
+      if (
+        reference &&
+        best ===
+          (await timedRanking({ kind: 'onnx', model: reference }, pixels, referenceTally, truth, signal))
+      )
+        ++agreed;
       if (opened.kind === 'trefoil' && reference && noise && noise.images < compared) {
-        noise.add(await opened.model.layerValues(pixels), await reference.layerValues(pixels));
+        const float = await reference.layerValues(pixels, { signal });
+        noise.add(await opened.model.layerValues(pixels, { signal }), float);
       }
       progress.onProgress({
         phase: 'evaluate',

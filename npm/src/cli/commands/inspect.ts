@@ -89,8 +89,12 @@ function onnxText({ info }: FloatModel, stated: boolean): string {
   ].join('\n');
 }
 
-export async function inspect(path: string, flags: ModelFlags & OutputFlags): Promise<void> {
-  const opened = await openModel(path, flags);
+export async function inspect(
+  path: string,
+  flags: ModelFlags & OutputFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const opened = await openModel(path, flags, signal);
   try {
     const { kind, model } = opened;
     const stated = flags.mean !== undefined || flags.std !== undefined || flags.resize !== undefined;

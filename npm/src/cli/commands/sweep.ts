@@ -58,11 +58,11 @@ class Sweep {
     this.#signal = signal;
   }
 
-  async score(model: AnyModel['model'], { samples, truths }: Scored, onImage: (done: number) => void) {
+  async score(model: AnyModel, { samples, truths }: Scored, onImage: (done: number) => void) {
     const tally = new Tally();
     const answers: number[] = [];
     for await (const [sample, pixels] of decodedAhead(samples, this.#signal)) {
-      answers.push(await timedRanking(model, pixels, tally, truths.get(sample)!));
+      answers.push(await timedRanking(model, pixels, tally, truths.get(sample)!, this.#signal));
       onImage(answers.length / samples.length);
       // Lets a signal through: the network runs on this thread.
       await new Promise((resolve) => setImmediate(resolve));
@@ -88,9 +88,11 @@ class Sweep {
       signal: this.#signal,
     });
     const seconds = (performance.now() - start) / 1000;
-    const model = await loadModel(bytes, { worker: false });
+    const model = await loadModel(bytes, { worker: false, signal: this.#signal });
     try {
-      const { answers, ...scores } = await this.score(model, scored, (done) => onDone((1 + done) / 2));
+      const { answers, ...scores } = await this.score({ kind: 'trefoil', model }, scored, (done) =>
+        onDone((1 + done) / 2),
+      );
       const agreed = answers.filter((answer, i) => answer === reference.answers[i]).length;
       const { bitsPerWeight, zeroShare, multiplicationsRemoved } = report.total;
       return {
@@ -157,7 +159,12 @@ export async function sweep(path: string, flags: SweepFlags, signal: AbortSignal
     const tell = (done: number, layer: string) =>
       progress.onProgress({ phase: 'sweep', fraction: done / (recipes.length + 1), layer });
 
-    const float = await loadFloatModel(onnx, { preprocess: preprocessOf(flags), labels, worker: false });
+    const float = await loadFloatModel(onnx, {
+      preprocess: preprocessOf(flags),
+      labels,
+      worker: false,
+      signal,
+    });
     const finder = new ClassFinder(set, labels, float.info.classes, flags.classOffset);
     const scored = {
       samples,
@@ -165,8 +172,10 @@ export async function sweep(path: string, flags: SweepFlags, signal: AbortSignal
     };
     try {
       if (!record.reference) {
-        const { top1, top5, milliseconds, answers } = await work.score(float, scored, (done) =>
-          tell(done, 'float'),
+        const { top1, top5, milliseconds, answers } = await work.score(
+          { kind: 'onnx', model: float },
+          scored,
+          (done) => tell(done, 'float'),
         );
         await record.setReference({ top1, top5, milliseconds, answers });
       }
