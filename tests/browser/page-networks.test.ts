@@ -41,10 +41,10 @@ describe("a visitor's own network", () => {
 
   test('needs a file and pictures, and says so', async () => {
     await page.click('#quantize');
-    expect(await page.innerText('#quantize-error')).toContain('.onnx');
+    await page.waitForSelector('#quantize-error:text(".onnx")');
     await page.setInputFiles('#model-file', join(root, 'models/signs/signs.onnx'));
     await page.click('#quantize');
-    expect(await page.innerText('#quantize-error')).toContain('calibration images');
+    await page.waitForSelector('#quantize-error:text("calibration images")');
   });
 
   test('is quantized from a file, with labels', async () => {

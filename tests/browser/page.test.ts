@@ -32,6 +32,7 @@ describe('the bundled network', () => {
     const seen = new Set<number>();
     while (await page.isHidden('#download')) {
       seen.add(await page.$eval('#progress', (bar) => (bar as HTMLProgressElement).value));
+      expect(await page.innerText('#phase-name')).toMatch(/^[A-Z]/); // a sentence, not the package's name of it
       expect(await page.isHidden('#quantize-error')).toBe(true);
       await page.waitForTimeout(50);
     }
@@ -47,8 +48,8 @@ describe('the bundled network', () => {
     expect(await page.locator('.result').count()).toBeGreaterThanOrEqual(32);
     const accuracy = async (row: string): Promise<number> =>
       parseFloat(await page.locator(`#${row} td`).nth(1).innerText());
-    expect(await accuracy('float-row')).toBeGreaterThan(80);
-    expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 12);
+    expect(await accuracy('float-row')).toBe(97.5); // as of all 400, which README states
+    expect(await accuracy('ternary-row')).toBeGreaterThan((await accuracy('float-row')) - 6);
     expect(await page.locator('#float-row td').nth(2).innerText()).toMatch(/^\d+ of 40$/);
     expect(await page.locator('#ternary-row td').nth(3).innerText()).toMatch(/ ms$/);
     expect(await page.locator('#latency canvas').count()).toBe(1);
@@ -125,6 +126,17 @@ describe('the bundled network', () => {
     await page.waitForFunction(() => document.querySelector('#phase')!.textContent === 'Cancelled.');
     expect(await page.isHidden('#report-card')).toBe(true);
     expect(await page.isHidden('#images-card')).toBe(true);
+  });
+
+  test('quantizing ends where another network is chosen', async () => {
+    await page.click('#quantize');
+    await page.waitForSelector('#cancel:not([hidden])');
+    await page.check('input[name=source][value=file]');
+    await page.waitForSelector('#cancel', { state: 'hidden' });
+    expect(await page.isEnabled('#quantize')).toBe(true);
+    expect(await page.isHidden('#progress-row')).toBe(true);
+    expect(await page.isHidden('#report-card')).toBe(true);
+    await page.check('input[name=source][value=bundled]');
   });
 });
 

@@ -76,7 +76,7 @@ async function ask(list: object[], headers: Record<string, string>, places: Plac
       list,
     );
     const workers = () => page.workers().length;
-    for (let i = 0; i < 100 && workers() > 0; ++i) await new Promise((done) => setTimeout(done, 20));
+    for (let i = 0; i < 1000 && workers() > 0; ++i) await new Promise((done) => setTimeout(done, 20));
     return { answers, workers: workers(), requests: server.requests };
   } finally {
     await page.close();

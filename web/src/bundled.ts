@@ -8,8 +8,9 @@ const calibrationUrls = import.meta.glob<string>('../../models/signs/calibration
   import: 'default',
   eager: true,
 });
-// Two photographs a class are enough for a page; `trefoil evaluate` scores all of them.
-const testUrls = import.meta.glob<string>('../../models/signs/test/*/0[01].png', {
+// Two photographs a class are enough for a page; `trefoil evaluate` scores all of them. Of these the float network gets as many
+// right as of all (39 of 40; 391 of 400).
+const testUrls = import.meta.glob<string>('../../models/signs/test/*/0[35].png', {
   query: '?url',
   import: 'default',
   eager: true,

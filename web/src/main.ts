@@ -22,6 +22,8 @@ import {
 import { element, filesOf, formatBytes, onDrop, show, showError } from './ui.js';
 
 const phaseNames: Record<string, string> = {
+  load: 'Reading the network',
+  decode: 'Reading the calibration images',
   import: 'Reading the network',
   calibrate: 'Measuring activations',
   choose: 'Looking for layers that need more bits',
@@ -29,6 +31,13 @@ const phaseNames: Record<string, string> = {
   correct: 'Matching means and deviations',
   write: 'Writing the file',
 };
+
+/** What is being done, and to which layer. Only the first is read aloud: layers pass too fast. */
+function tell(what: string, layer = ''): void {
+  const name = element('phase-name');
+  if (name.textContent !== what) name.textContent = what;
+  element('phase-layer').textContent = layer && `: ${layer}`;
+}
 
 /** What the page has open. */
 interface Opened {
@@ -109,7 +118,7 @@ async function quantizeSource(source: OnnxSource, signal: AbortSignal): Promise<
     signal,
     onProgress: ({ phase, fraction, layer }) => {
       element<HTMLProgressElement>('progress').value = fraction;
-      element('phase').textContent = [phaseNames[phase] ?? phase, layer].filter(Boolean).join(': ');
+      tell(phaseNames[phase] ?? phase, layer);
     },
   });
   const seconds = (performance.now() - started) / 1000;
@@ -118,7 +127,7 @@ async function quantizeSource(source: OnnxSource, signal: AbortSignal): Promise<
   opened = { model, contenders: [ternary], onnx: source.bytes };
   const float = await loadFloatModel(source.bytes, { preprocess: source.preprocess, ...labels, signal });
   opened.contenders = [ofModel('float', float, source.bytes.byteLength), ternary];
-  element('phase').textContent = `Done in ${seconds.toFixed(1)} seconds.`;
+  tell(`Done in ${seconds.toFixed(1)} seconds.`);
   element<HTMLProgressElement>('progress').value = 1;
   showReport(report);
   offerDownload(bytes, source.name);
@@ -128,9 +137,10 @@ async function openTrefoil({ bytes }: TrefoilSource, signal: AbortSignal): Promi
   const model = await open(bytes, signal);
   opened = { model, contenders: [ofModel('ternary', model, bytes.byteLength)], onnx: undefined };
   const { name, layers, classes, inputShape } = model.info;
-  element('phase').textContent =
+  tell(
     `${name || 'This network'}: ${layers.length} layers, ${classes} classes, ${inputShape[2]} × ${inputShape[1]} pixels, ` +
-    `${formatBytes(bytes.byteLength)}.`;
+      `${formatBytes(bytes.byteLength)}.`,
+  );
   element<HTMLProgressElement>('progress').value = 1;
 }
 
@@ -143,7 +153,7 @@ async function runQuantize(): Promise<void> {
   button.disabled = true;
   show('cancel', true);
   show('progress-row', true);
-  element('phase').textContent = 'Reading the network';
+  tell('Reading the network');
   element<HTMLProgressElement>('progress').value = 0;
   try {
     const source = await readSource();
@@ -151,11 +161,12 @@ async function runQuantize(): Promise<void> {
     show('images-card', true);
     show('classify', bundled);
     offerOnnxruntime();
+    showBelow(source.kind === 'onnx' ? 'report-card' : 'images-card');
     if (bundled) void runClassify(signs.test);
   } catch (error) {
     forgetModels();
     if (signal.aborted) {
-      element('phase').textContent = 'Cancelled.';
+      tell('Cancelled.');
       element<HTMLProgressElement>('progress').value = 0;
     } else {
       show('progress-row', false);
@@ -244,7 +255,16 @@ async function runCamera(): Promise<void> {
   }
 }
 
+/** What a click has brought about further down, where a visitor would not see it. */
+function showBelow(id: string): void {
+  const box = element(id);
+  if (box.getBoundingClientRect().top < innerHeight / 2) return;
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  box.scrollIntoView({ behavior: still ? 'auto' : 'smooth' });
+}
+
 function sourceChanged(): void {
+  running?.abort();
   showSourceFields();
   show('progress-row', false);
   forgetModels();
