@@ -307,3 +307,31 @@ test('memory does not grow with the number of images', async () => {
   // Two heaps of V8 take some seconds to settle (31 MB in Node 26 on a busy machine): what 50 KB an image would exceed.
   expect(largest(count / 2, count + 1)).toBeLessThan(early + 60);
 }, 120_000);
+
+test('large pictures behind small ones are not held in memory together', async () => {
+  const sizes = join(folder, 'sizes');
+  mkdirSync(sizes);
+  const draw = (width: number, height: number, name: string) =>
+    sharp({ create: { width, height, channels: 3, background: '#36c' } })
+      .png()
+      .toFile(join(sizes, name));
+  await draw(8, 8, 'a000.png');
+  await draw(4000, 3000, 'b00.png'); // 36 MB of pixels
+  for (let i = 1; i < 100; ++i)
+    symlinkSync(join(sizes, 'a000.png'), join(sizes, `a${String(i).padStart(3, '0')}.png`));
+  for (let i = 10; i < 30; ++i) symlinkSync(join(sizes, 'b00.png'), join(sizes, `b${i}.png`));
+  const { child, ended } = start(['sizes', '--out', 'sizes.jsonl', '--quiet', '--workers', '1']);
+  let most = 0;
+  const timer = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+      most = Math.max(most, Number(/VmHWM:\s+(\d+)/.exec(status)![1]) / 1e3);
+    } catch {
+      // Not begun, or over.
+    }
+  }, 50);
+  expect((await ended).code).toBe(0);
+  clearInterval(timer);
+  expect(most).toBeGreaterThan(100);
+  expect(most).toBeLessThan(430); // 290; a whole portion of them takes 570
+}, 120_000);

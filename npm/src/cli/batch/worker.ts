@@ -7,7 +7,8 @@ import { TrefoilError, messageOf } from '../../errors.js';
 import type { Model } from '../../model-types.js';
 import { loadModel } from '../../model.js';
 import { fileError } from '../../platform/node/files.js';
-import { limitSharp } from '../../platform/node/images.js';
+import { decode, limitSharp } from '../../platform/node/images.js';
+import type { Pixels } from '../../types.js';
 import { formatOf, type Failure, type FormatName, type Outcome } from './records.js';
 
 /** Shared by the threads of a batch. */
@@ -36,6 +37,11 @@ let model: Promise<Model> | undefined;
 /** After these an instance of WebAssembly answers no more, or has grown for nothing. */
 const fatal = ['INTERNAL', 'OUT_OF_MEMORY'];
 
+function failed(error: unknown): { error: { code: string; message: string } } {
+  const code = error instanceof TrefoilError ? error.code : 'INTERNAL';
+  return { error: { code, message: messageOf(error) } };
+}
+
 /** At once: this thread has nothing else to do, and every turn of the event loop would cost as much as a small file. */
 function bytesOf(path: string): Uint8Array {
   try {
@@ -45,30 +51,56 @@ function bytesOf(path: string): Uint8Array {
   }
 }
 
-async function classifyFile(path: string): Promise<Outcome> {
+async function decodeFile(path: string): Promise<Pixels | ReturnType<typeof failed>> {
+  try {
+    return (await decode(bytesOf(path))).image as Pixels;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+async function classifyPixels(pixels: Pixels): Promise<Outcome> {
   model ??= loadModel(new Uint8Array(data.model), { worker: false, wasm: { module: data.wasm } });
   const loaded = await model;
   try {
-    return { predictions: await loaded.classify(bytesOf(path), { topK: data.topK }) };
+    return { predictions: await loaded.classify(pixels, { topK: data.topK }) };
   } catch (error) {
-    const code = error instanceof TrefoilError ? error.code : 'INTERNAL';
-    if (fatal.includes(code)) {
+    const outcome = failed(error);
+    if (fatal.includes(outcome.error.code)) {
       loaded.dispose();
       model = undefined;
     }
-    return { error: { code, message: messageOf(error) } };
+    return outcome;
   }
 }
+
+/** Decoded pictures wait for their turn up to this size: a portion may hold large ones. */
+const heldBytes = 8 << 20;
 
 export default async function classifyFiles(files: string[]): Promise<Portion> {
   const start = performance.now();
   await limitSharp();
   let records = '';
   const failures: Failure[] = [];
+  let held: [string, Awaited<ReturnType<typeof decodeFile>>][] = [];
+  let bytes = 0;
+  const classifyHeld = async () => {
+    for (const [file, picture] of held) {
+      const outcome = 'error' in picture ? picture : await classifyPixels(picture);
+      records += format.line({ file, model: data.id, ...outcome });
+      if ('error' in outcome) failures.push({ file, ...outcome.error });
+    }
+    held = [];
+    bytes = 0;
+  };
+  // Some are decoded, one after the other, then these are classified: taking turns, each would drive the other's code and tables
+  // out of the core's caches, which costs a tenth of the time of small pictures.
   for (const file of files) {
-    const outcome = await classifyFile(file);
-    records += format.line({ file, model: data.id, ...outcome });
-    if ('error' in outcome) failures.push({ file, ...outcome.error });
+    const picture = await decodeFile(file);
+    held.push([file, picture]);
+    if ('data' in picture) bytes += picture.data.length;
+    if (bytes >= heldBytes) await classifyHeld();
   }
+  await classifyHeld();
   return { records, failures, milliseconds: performance.now() - start };
 }
