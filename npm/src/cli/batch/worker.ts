@@ -94,7 +94,7 @@ export default async function classifyFiles(files: string[]): Promise<Portion> {
     bytes = 0;
   };
   // Some are decoded, one after the other, then these are classified: taking turns, each would drive the other's code and tables
-  // out of the core's caches, which costs a tenth of the time of small pictures.
+  // out of the core's caches, which costs up to a tenth of the time of small pictures.
   for (const file of files) {
     const picture = await decodeFile(file);
     held.push([file, picture]);
