@@ -20,6 +20,8 @@ export interface BatchData {
   id: string;
   topK: number;
   format: FormatName;
+  /** Pictures that a thread has under decoding at once. */
+  decodes: number;
 }
 
 /** What became of some files, in their order. */
@@ -95,8 +97,12 @@ export default async function classifyFiles(files: string[]): Promise<Portion> {
   };
   // Some are decoded, one after the other, then these are classified: taking turns, each would drive the other's code and tables
   // out of the core's caches, which costs up to a tenth of the time of small pictures.
-  for (const file of files) {
-    const picture = await decodeFile(file);
+  const pictures: ReturnType<typeof decodeFile>[] = [];
+  for (const [i, file] of files.entries()) {
+    while (pictures.length < Math.min(files.length, i + data.decodes)) {
+      pictures.push(decodeFile(files[pictures.length]!));
+    }
+    const picture = await pictures[i]!;
     held.push([file, picture]);
     if ('data' in picture) bytes += picture.data.length;
     if (bytes >= heldBytes) await classifyHeld();

@@ -54,6 +54,12 @@ const namedFailures = 20;
 /** Messages between threads cost as much as a small picture, so pictures travel in portions; but a portion is short. */
 const portions = { milliseconds: 50, most: 32, waitingAThread: 8 };
 
+/**
+ * A worker is to keep one core busy. Where others keep theirs busy as well, a decoder that waits to be woken, or for its
+ * answer to be taken, would leave a core idle for as long; with two under way there is always something to do.
+ */
+const decodesOf = (workers: number) => (workers > 1 ? 2 : 1);
+
 interface Plan {
   files: string[];
   data: BatchData;
@@ -141,7 +147,7 @@ function durationText(seconds: number): string {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
 }
 
-async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'format'>> {
+async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'format' | 'decodes'>> {
   if (extname(path).toLowerCase() === '.onnx') {
     throw badOption('model', `${path}: batch runs ternary models; quantize it first (trefoil quantize)`);
   }
@@ -160,7 +166,7 @@ async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'f
 async function alreadyDone(
   flags: BatchFlags,
   format: ReturnType<typeof formatOf>,
-  model: Omit<BatchData, 'format'>,
+  model: Omit<BatchData, 'format' | 'decodes'>,
 ): Promise<Set<string>> {
   const found = await stat(flags.out).catch(() => undefined);
   if (!found || found.size === 0) return new Set();
@@ -182,7 +188,12 @@ export async function batch(given: string[], flags: BatchFlags, signal: AbortSig
     const todo = files.filter((file) => !done.has(file));
     const output = await RecordFile.open(flags.out, format);
     const workers = Math.max(1, Math.min(flags.workers ?? availableParallelism(), todo.length));
-    const plan = { files: todo, data: { ...model, format: name }, workers, signal };
+    const plan = {
+      files: todo,
+      data: { ...model, format: name, decodes: decodesOf(workers) },
+      workers,
+      signal,
+    };
     try {
       const summary = await work(plan, output, flags);
       summary.resumed = files.length - todo.length;
