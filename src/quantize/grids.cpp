@@ -127,6 +127,20 @@ void insertRescales(const Calibration& calibration, Program* program) {
   program->steps = std::move(steps);
 }
 
+// A convolution without an activation behind it: a linear bottleneck, which is what a residual stream is made
+// of where a block has no sum. Both signs share its grid.
+bool isLinear(const Step& step) {
+  return step.kind == StepKind::kConv && step.low < 0 && step.high == kInfinity;
+}
+
+// Its weights are int8, and its kernels as fast with 8 bits as with 4.
+bool isDepthwise(const Program& program, int index) {
+  const Step& step = program.steps[index];
+  if (step.kind != StepKind::kConv) return false;
+  const auto& conv = std::get<ConvOp>(program.graph.nodes[step.node].op);
+  return conv.groups > 1 && conv.groups == program.steps[step.inputs[0]].shape.channels;
+}
+
 // Bits that the step's result asks for by its place in the network.
 int wantedBits(const Program& program, const std::vector<std::vector<int>>& readers, int index,
                const std::vector<LayerChoice>& choices, const Recipe& recipe) {
@@ -154,6 +168,12 @@ int wantedBits(const Program& program, const std::vector<std::vector<int>>& read
   const bool sum = step.kind == StepKind::kAdd || (step.kind == StepKind::kLookup && from(StepKind::kAdd));
   if (!sum && all_read(StepKind::kAdd)) return std::min(recipe.residual_bits + kMoreSummandBits, 8);
   if (sum || any_reads(StepKind::kAdd)) return recipe.residual_bits;
+  const int more = std::max(recipe.activation_bits, recipe.residual_bits);
+  if (isLinear(step) && all_read(StepKind::kConv)) return more;
+  const bool depthwise =
+      !readers[index].empty() && std::all_of(readers[index].begin(), readers[index].end(),
+                                             [&](int reader) { return isDepthwise(program, reader); });
+  if (depthwise && !passesOn(step.kind)) return more;
   return passesOn(step.kind) ? 0 : recipe.activation_bits;  // what puts values on the grid decides
 }
 

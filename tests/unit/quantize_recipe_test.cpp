@@ -91,6 +91,35 @@ TEST_SUITE("quantize") {
     CHECK(outputSnr(b.graph, quantized.model, preprocess) > 8);
   }
 
+  TEST_CASE("activation bits: linear bottlenecks, and what only depthwise layers read, keep those of sums") {
+    NetBuilder b({3, 12, 12});
+    const auto named = [&](int node, const char* name) {
+      b.graph.nodes[node].name = name;
+      return node;
+    };
+    const int wide = b.relu(named(b.layer(stem(b), 16, 1), "wide"));
+    const int depthwise = b.relu(named(b.layer(wide, 16, 3, 1, 16), "depthwise"));
+    const int linear = named(b.layer(depthwise, 8, 1), "linear");
+    b.classifier(b.relu(named(b.layer(linear, 16, 3), "after")), 5);
+    const auto bits = [&](int activations, int residual, const char* option = nullptr) {
+      QuantizeInput input = quantizeInput(b.graph);
+      input.recipe.activation_bits = activations;
+      input.recipe.residual_bits = residual;
+      if (option != nullptr) REQUIRE(addLayerOption(option, &input.recipe).ok());
+      const Quantized quantized = quantizeOrFail(std::move(input));
+      std::string text;
+      for (const char* name : {"wide", "depthwise", "linear", "after"})
+        text += std::to_string(nodeNamed(quantized.model, name).grid.bits);
+      return text;
+    };
+    CHECK(bits(4, 8) == "8484");
+    CHECK(bits(4, 4) == "4444");
+    CHECK(bits(5, 6) == "6565");
+    CHECK(bits(8, 8) == "8888");
+    CHECK(bits(4, 8, "linear:activation-bits=4") == "8444");
+    CHECK(bits(4, 8, "wide:activation-bits=5") == "5484");
+  }
+
   TEST_CASE("every clip rule works") {
     for (const ClipRule rule : {ClipRule::kMse, ClipRule::kMax, ClipRule::kPercentile}) {
       QuantizeInput input = quantizeInput(buildCase(netCase("residual with relu")));

@@ -124,7 +124,12 @@ function quantizeCommand(signal: AbortSignal): Command {
     )
     .option('--planes <n>', 'ternary planes that a filter is the sum of (default: 1)', wholeNumber(1, 2))
     .option('--activation-bits <n>', 'bits of activations', wholeNumber(4, 8), 8)
-    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8)
+    .option(
+      '--residual-bits <n>',
+      'bits of sums, of linear bottlenecks and in front of depthwise layers',
+      wholeNumber(4, 8),
+      8,
+    )
     .addOption(
       new Option('--method <name>', 'how scales are found (default: "compensated")').choices(methods),
     )
@@ -254,7 +259,12 @@ function sweepCommand(signal: AbortSignal): Command {
       'free',
     ])
     .option('--method <list>', 'fgq, fgq-two-sided, compensated', listOf(method), ['fgq'])
-    .option('--residual-bits <n>', 'bits of sums', wholeNumber(4, 8), 8);
+    .option(
+      '--residual-bits <n>',
+      'bits of sums, of linear bottlenecks and in front of depthwise layers',
+      wholeNumber(4, 8),
+      8,
+    );
   addImageFlags(command);
   addClassLabels(addPreprocessFlags(addOutputFlags(command)));
   return command.action((model: string, flags: SweepFlags) => sweep(model, flags, signal));
