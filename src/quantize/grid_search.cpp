@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kCandidates = 100;
 constexpr int kRefinements = 10;
+constexpr double kLeastWeight = 1e-4;  // of values that a function hardly tells apart
 
 // The grid that spans [low, high], which holds zero.
 Grid makeGrid(double low, double high, int bits) {
@@ -112,7 +113,10 @@ Grid searchGrid(const Histogram& histogram, const GridRequest& request) {
     low = std::max(low, std::min(0.0, percentileOf(histogram, bins, 100 - request.percentile)));
   }
   // Beyond the bounds all grids err alike in what matters; such values must not pull at the search.
-  for (Histogram::Bin& bin : bins) bin.value = std::clamp(bin.value, low, high);
+  for (Histogram::Bin& bin : bins) {
+    if (request.slope) bin.count *= std::max(std::pow(request.slope(bin.value), 2), kLeastWeight);
+    bin.value = std::clamp(bin.value, low, high);
+  }
   if (request.rule != ClipRule::kMse || low == high) return makeGrid(low, high, request.bits);
 
   Search search(bins, low, high, request.bits);

@@ -1,6 +1,7 @@
 // The grid of one activation tensor, chosen on its histogram.
 #pragma once
 
+#include <functional>
 #include <limits>
 
 #include "format/quant_model.h"
@@ -16,6 +17,9 @@ struct GridRequest {
   // Values beyond these bounds may as well be cut off (what follows does not tell them apart).
   double lowest = -std::numeric_limits<double>::infinity();
   double highest = std::numeric_limits<double>::infinity();
+  // What is left of a small error at a value behind the function that reads it, as a factor; empty: all of
+  // it.
+  std::function<double(double)> slope = {};
 };
 
 // Zero is always a point of the grid: zero point 0 where nothing is negative, an integer in the range else.

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "graph/float_ops.h"
 #include "quantize/grid_search.h"
 #include "quantize/program.h"
 
@@ -177,7 +178,25 @@ int wantedBits(const Program& program, const std::vector<std::vector<int>>& read
   return passesOn(step.kind) ? 0 : recipe.activation_bits;  // what puts values on the grid decides
 }
 
-// Where a table's function no longer changes (or hardly), its input's grid need not reach.
+// The derivative of a table's function; of a PReLU the root mean square of its channels'.
+double slopeAt(const ActivationOp& activation, bool gated, double x) {
+  if (activation.kind == Activation::kPRelu) {
+    double squares = 0;
+    for (const float slope : activation.slopes) squares += double{slope} * slope;
+    return x >= 0 ? 1 : std::sqrt(squares / static_cast<double>(activation.slopes.size()));
+  }
+  const auto value = [&](double at) {
+    const auto in = static_cast<float>(at);
+    float out = 0;
+    evaluateActivation(activation, {1, 1, 1}, &in, &out);
+    return gated ? at * out : double{out};
+  };
+  const double step = 0.01 * std::max(1.0, std::fabs(x));
+  return (value(x + step) - value(x - step)) / (2 * step);
+}
+
+// Where a table's function no longer changes (or hardly), its input's grid need not reach; where it is flat,
+// errors count less.
 void limitToTable(const Program& program, const Step& lookup, GridRequest* request) {
   const auto& activation = std::get<ActivationOp>(program.graph.nodes[lookup.node].op);
   double low = -kInfinity;
@@ -208,6 +227,10 @@ void limitToTable(const Program& program, const Step& lookup, GridRequest* reque
       break;
   }
   if (lookup.gated) high = kInfinity;
+  // Clamps have their bounds; other functions make errors smaller in some places than in others.
+  if (activation.kind != Activation::kRelu && activation.kind != Activation::kClip) {
+    request->slope = [&activation, gated = lookup.gated](double x) { return slopeAt(activation, gated, x); };
+  }
   // Bounds away from zero leave nothing to gain: the grid holds zero anyway.
   request->lowest = std::min(low, 0.0);
   request->highest = std::max(high, 0.0);

@@ -1,17 +1,27 @@
 // Images a second of `trefoil batch` with one and with two workers, processor time an image by thread (which says more than
 // the clock on a busy machine), and memory. Needs the built package and Linux.
-//   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3]
+//   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3] [MODEL.trefoil FOLDER of images]
+// Without a model it is the bundled network and its pictures of 64 x 64 pixels, whose decoding costs as much as classifying them.
 // The runs alternate and the best of each counts; the two outputs must be the same bytes.
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, mkdtempSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  mkdtempSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 const cli = join(root, 'npm/dist/cli.js');
 const signs = join(root, 'models/signs');
 const count = Number(process.argv[2] ?? 3000);
 const rounds = Number(process.argv[3] ?? 3);
+const [model, pictureFolder = join(signs, 'test')] = process.argv.slice(4);
 
 /** Milliseconds of processor time by now of each thread of a process: { id: [name, milliseconds] }. */
 function threadTimes(pid) {
@@ -80,13 +90,15 @@ try {
     '--std',
     '0.25',
   ];
-  execFileSync(process.execPath, [cli, ...quantize, ...prepare], { cwd: folder });
-  const pictures = readdirSync(join(signs, 'test'), { recursive: true }).filter((name) =>
-    name.endsWith('.png'),
+  if (model) copyFileSync(model, join(folder, 'm.trefoil'));
+  else execFileSync(process.execPath, [cli, ...quantize, ...prepare], { cwd: folder });
+  const pictures = readdirSync(pictureFolder, { recursive: true }).filter((name) =>
+    /\.(png|jpe?g)$/.test(name),
   );
   mkdirSync(join(folder, 'images'));
   for (let i = 0; i < count; ++i) {
-    symlinkSync(join(signs, 'test', pictures[i % pictures.length]), join(folder, 'images', `${i}.png`));
+    const picture = pictures[i % pictures.length];
+    symlinkSync(resolve(pictureFolder, picture), join(folder, 'images', `${i}${extname(picture)}`));
   }
   const best = { 1: 0, 2: 0 };
   for (let round = 0; round < rounds; ++round) {
