@@ -95,14 +95,13 @@ export default async function classifyFiles(files: string[]): Promise<Portion> {
     held = [];
     bytes = 0;
   };
-  // Some are decoded, one after the other, then these are classified: taking turns, each would drive the other's code and tables
+  // Some are decoded, one or two at a time, then these are classified: taking turns, each would drive the other's code and tables
   // out of the core's caches, which costs up to a tenth of the time of small pictures.
-  const pictures: ReturnType<typeof decodeFile>[] = [];
-  for (const [i, file] of files.entries()) {
-    while (pictures.length < Math.min(files.length, i + data.decodes)) {
-      pictures.push(decodeFile(files[pictures.length]!));
-    }
-    const picture = await pictures[i]!;
+  const decoding: ReturnType<typeof decodeFile>[] = []; // of the files from the next one on
+  let begun = 0;
+  for (const file of files) {
+    while (begun < files.length && decoding.length < data.decodes) decoding.push(decodeFile(files[begun++]!));
+    const picture = await decoding.shift()!;
     held.push([file, picture]);
     if ('data' in picture) bytes += picture.data.length;
     if (bytes >= heldBytes) await classifyHeld();
