@@ -133,8 +133,9 @@ TEST_SUITE("onnx_graph") {
     model.node("Einsum", {"a"}, {"b"}, {}, "the first").node("Einsum", {"b"}, {"c"}, {}, "the second");
     model.node("Loop", {"unused"}, {"unneeded"});
     model.node("Pool", {"c"}, {"y"}, {}, "the third", "com.example");
+    const auto bytes = model.bytes();
     UnsupportedNode unsupported;
-    const auto read = OnnxReading::begin(asBytes(model.bytes()), {}, &unsupported);
+    const auto read = OnnxReading::begin(asBytes(bytes), {}, &unsupported);
     REQUIRE_FALSE(read.ok());
     CHECK(contains(
         read.error().message,
@@ -147,8 +148,9 @@ TEST_SUITE("onnx_graph") {
 
   TEST_CASE("an operator in a form that is not supported") {
     const OnnxBuilder model = single("Relu", {2, 3, 3}, {}, {attribute("odd", 1)}, 15);
+    const auto bytes = model.bytes();
     UnsupportedNode unsupported;
-    auto reading = OnnxReading::begin(asBytes(model.bytes()), {}, &unsupported);
+    auto reading = OnnxReading::begin(asBytes(bytes), {}, &unsupported);
     REQUIRE(reading.ok());
     CHECK(reading->step().error().code == ErrorCode::kUnsupportedOp);
     CHECK(unsupported.op == "Relu");
