@@ -63,7 +63,8 @@ export interface QuantizeOptions extends TaskOptions {
   /** 4 to 8. Default 8. With a recipe of milliseconds the most: layers may get 4. */
   activationBits?: number;
   /**
-   * Of sums (residual streams), linear bottlenecks and what only depthwise layers read, which fewer bits don't make faster: 4 to 8.
+   * Of sums (residual streams), 4 to 8; where that is more than activationBits, of linear bottlenecks too, and of what only depthwise
+   * layers read, which fewer bits don't make faster.
    * What only a sum reads has two more, up to 8. Default 8.
    */
   residualBits?: number;

@@ -134,7 +134,7 @@ bool isLinear(const Step& step) {
   return step.kind == StepKind::kConv && step.low < 0 && step.high == kInfinity;
 }
 
-// Its weights are int8, and its kernels as fast with 8 bits as with 4.
+// Its weights are int8 unless a recipe says otherwise, and its kernels as fast with 8 bits as with 4.
 bool isDepthwise(const Program& program, int index) {
   const Step& step = program.steps[index];
   if (step.kind != StepKind::kConv) return false;

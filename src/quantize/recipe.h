@@ -58,7 +58,8 @@ struct Recipe {
   LevelKind level_kind = LevelKind::kFitted;
   int planes = 1;           // 1 or 2: a filter is the sum of so many ternary ones
   int activation_bits = 8;  // 4..8
-  // Of sums (residual streams), of linear bottlenecks and of what only depthwise layers read, 4..8.
+  // Of sums (residual streams), 4..8; where they are more than activation_bits, of linear bottlenecks and of
+  // what only depthwise layers read as well.
   int residual_bits = 8;
   ClipRule clip = ClipRule::kMse;
   double percentile = 99.99;      // for kPercentile

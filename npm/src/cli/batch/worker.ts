@@ -96,7 +96,7 @@ export default async function classifyFiles(files: string[]): Promise<Portion> {
     bytes = 0;
   };
   // Some are decoded, one or two at a time, then these are classified: taking turns, each would drive the other's code and tables
-  // out of the core's caches, which costs up to a tenth of the time of small pictures.
+  // out of the core's caches, which small pictures feel most.
   const decoding: ReturnType<typeof decodeFile>[] = []; // of the files from the next one on
   let begun = 0;
   for (const file of files) {
