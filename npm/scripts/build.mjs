@@ -185,9 +185,13 @@ async function writeLicences(results) {
   const parts = [await readFile(join(root, 'licences/wasm.txt'), 'utf8')];
   for (const [name, folder] of [...packages].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
-    const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
-    const text = file ? await readFile(join(folder, file), 'utf8') : `Licence: ${license}\n`;
-    parts.push(`${name} ${version}\n\n${text.trim()}\n`);
+    // What a package itself was made from may have a licence further down.
+    const files = (await readdir(folder, { recursive: true })).filter((entry) =>
+      /^(codec\/)?licen[cs]e[^/]*$/i.test(entry),
+    );
+    const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+    const text = texts.map((one) => one.trim()).join('\n\n') || `Licence: ${license}`;
+    parts.push(`${name} ${version}\n\n${text}\n`);
   }
   await writeFile(join(dist, 'THIRD-PARTY.txt'), parts.join(`\n${'-'.repeat(80)}\n\n`));
 }
@@ -198,6 +202,8 @@ await mkdir(dist, { recursive: true });
 const results = (await Promise.all([buildBrowser(), buildNode()])).flat();
 await cp(join(root, '../LICENSE'), join(dist, 'LICENSE'));
 for (const name of modules) await cp(join(wasm, `${name}.wasm`), join(dist, `${name}.wasm`));
+const jpegDecoder = createRequire(import.meta.url).resolve('@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm');
+await cp(jpegDecoder, join(dist, 'jpeg-decoder.wasm'));
 await writeTypes();
 await writeLicences(results);
 console.log(

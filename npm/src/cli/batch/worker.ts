@@ -10,17 +10,20 @@ import { fileError } from '../../platform/node/files.js';
 import { decode, limitSharp } from '../../platform/node/images.js';
 import type { Pixels } from '../../types.js';
 import { formatOf, type Failure, type FormatName, type Outcome } from './records.js';
+import { SmallPictures } from './small-pictures.js';
 
 /** Shared by the threads of a batch. */
 export interface BatchData {
   model: SharedArrayBuffer;
   /** The runtime, compiled: what V8 makes of it while it runs is then made once, and not by every thread. */
   wasm: WebAssembly.Module;
+  /** A decoder for small pictures, compiled: see SmallPictures. */
+  jpegDecoder: WebAssembly.Module;
   /** The model's name in the records. */
   id: string;
   topK: number;
   format: FormatName;
-  /** Pictures that a thread has under decoding at once. */
+  /** Pictures of a thread that sharp has under decoding at once. */
   decodes: number;
 }
 
@@ -34,6 +37,7 @@ export interface Portion {
 // Piscina wraps what it is given.
 const data = (Array.isArray(workerData) ? workerData[1] : workerData) as BatchData;
 const format = formatOf(data.format, data.topK);
+const smallPictures = new SmallPictures(data.jpegDecoder);
 let model: Promise<Model> | undefined;
 
 /** After these an instance of WebAssembly answers no more, or has grown for nothing. */
@@ -55,7 +59,8 @@ function bytesOf(path: string): Uint8Array {
 
 async function decodeFile(path: string): Promise<Pixels | ReturnType<typeof failed>> {
   try {
-    return (await decode(bytesOf(path))).image as Pixels;
+    const bytes = bytesOf(path);
+    return (await smallPictures.decode(bytes)) ?? ((await decode(bytes)).image as Pixels);
   } catch (error) {
     return failed(error);
   }

@@ -153,14 +153,15 @@ async function readModel(path: string, topK: number): Promise<Omit<BatchData, 'f
   }
   const bytes = await readBytes(path, 'the model');
   // Also finds out here, and once, what is wrong with the model.
-  const wasm = await compileWasm(undefined, new URL('./trefoil-runtime.wasm', import.meta.url));
+  const compiled = (file: string) => compileWasm(undefined, new URL(file, import.meta.url));
+  const wasm = await compiled('./trefoil-runtime.wasm');
   const model = await loadModel(bytes, { worker: false, wasm: { module: wasm } });
   const classes = Math.min(topK, model.info.classes);
   model.dispose();
   const shared = new SharedArrayBuffer(bytes.length);
   new Uint8Array(shared).set(bytes);
   const id = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
-  return { model: shared, wasm, topK: classes, id };
+  return { model: shared, wasm, jpegDecoder: await compiled('./jpeg-decoder.wasm'), topK: classes, id };
 }
 
 async function alreadyDone(
