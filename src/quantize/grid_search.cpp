@@ -24,20 +24,26 @@ Grid makeGrid(double low, double high, int bits) {
 // Tries bounds `share` of the whole way from zero, and keeps the best.
 class Search {
  public:
-  Search(const std::vector<Histogram::Bin>& bins, double low, double high, int bits)
-      : bins_(bins), low_(low), high_(high), bits_(bits) {
+  Search(const std::vector<GridSample>& samples, double low, double high, int bits)
+      : samples_(samples), low_(low), high_(high), bits_(bits) {
     best_ = makeGrid(low, high, bits);
-    best_error_ = gridError(bins_, best_);
+    best_error_ = gridError(samples_, best_);
   }
 
   void tryShares(double low_share, double high_share) {
     const Grid grid = makeGrid(low_ * low_share, high_ * high_share, bits_);
-    const double error = gridError(bins_, grid);
-    if (error >= best_error_) return;
-    best_error_ = error;
-    best_ = grid;
+    if (!keepIfBetter(grid)) return;
     best_low_ = low_share;
     best_high_ = high_share;
+  }
+
+  // A grid of that scale, from the lower bound upwards.
+  void tryScale(float scale) {
+    Grid grid;
+    grid.bits = bits_;
+    grid.scale = scale;
+    grid.zero_point = std::clamp(static_cast<int>(std::floor(-low_ / scale + 0.5)), 0, grid.max());
+    keepIfBetter(grid);
   }
 
   // Candidates around the best share of one bound or of both at once.
@@ -56,7 +62,15 @@ class Search {
   const Grid& best() const { return best_; }
 
  private:
-  const std::vector<Histogram::Bin>& bins_;
+  bool keepIfBetter(const Grid& grid) {
+    const double error = gridError(samples_, grid);
+    if (error >= best_error_) return false;
+    best_error_ = error;
+    best_ = grid;
+    return true;
+  }
+
+  const std::vector<GridSample>& samples_;
   double low_, high_;
   int bits_;
   Grid best_;
@@ -88,38 +102,46 @@ int quantizeValue(double value, const Grid& grid, int low, int high) {
   return static_cast<int>(std::clamp(q, static_cast<double>(low), static_cast<double>(high)));
 }
 
-double gridError(const std::vector<Histogram::Bin>& bins, const Grid& grid) {
+std::vector<GridSample> samplesOf(const Histogram& histogram) {
+  std::vector<GridSample> samples;
+  for (const Histogram::Bin& bin : histogram.bins()) samples.push_back({bin.value, bin.value, bin.count});
+  return samples;
+}
+
+double gridError(const std::vector<GridSample>& samples, const Grid& grid) {
   const double scale = grid.scale;
   const double inverse = 1 / scale;
   const double lowest = -grid.zero_point;
   const double highest = grid.max() - grid.zero_point;
   double error = 0;
   double count = 0;
-  for (const Histogram::Bin& bin : bins) {
-    const double point = std::clamp(std::floor(bin.value * inverse + 0.5), lowest, highest);
-    const double difference = bin.value - point * scale;
-    error += difference * difference * bin.count;
-    count += bin.count;
+  for (const GridSample& sample : samples) {
+    const double point = std::clamp(std::floor(sample.arrives * inverse + 0.5), lowest, highest);
+    const double difference = sample.value - point * scale;
+    error += difference * difference * sample.count;
+    count += sample.count;
   }
   return count == 0 ? 0 : error / count;
 }
 
 Grid searchGrid(const Histogram& histogram, const GridRequest& request) {
-  std::vector<Histogram::Bin> bins = histogram.bins();
+  const std::vector<Histogram::Bin> bins = histogram.bins();
   double low = std::max(histogram.min(), std::min(request.lowest, 0.0));
   double high = std::min(histogram.max(), std::max(request.highest, 0.0));
   if (request.rule == ClipRule::kPercentile) {
     high = std::min(high, std::max(0.0, percentileOf(histogram, bins, request.percentile)));
     low = std::max(low, std::min(0.0, percentileOf(histogram, bins, 100 - request.percentile)));
   }
-  // Beyond the bounds all grids err alike in what matters; such values must not pull at the search.
-  for (Histogram::Bin& bin : bins) {
-    if (request.slope) bin.count *= std::max(std::pow(request.slope(bin.value), 2), kLeastWeight);
-    bin.value = std::clamp(bin.value, low, high);
-  }
   if (request.rule != ClipRule::kMse || low == high) return makeGrid(low, high, request.bits);
+  std::vector<GridSample> samples = request.samples.empty() ? samplesOf(histogram) : request.samples;
+  // Beyond the bounds all grids err alike in what matters; such values must not pull at the search.
+  for (GridSample& sample : samples) {
+    if (request.slope) sample.count *= std::max(std::pow(request.slope(sample.value), 2), kLeastWeight);
+    sample.value = std::clamp(sample.value, low, high);
+    sample.arrives = std::clamp(sample.arrives, low, high);
+  }
 
-  Search search(bins, low, high, request.bits);
+  Search search(samples, low, high, request.bits);
   for (int i = 1; i < kCandidates; ++i) {
     const double share = static_cast<double>(i) / kCandidates;
     search.tryShares(share, share);
@@ -133,6 +155,7 @@ Grid searchGrid(const Histogram& histogram, const GridRequest& request) {
       search.refine(false, true, kCandidates / 4, 0.5 / (round + 1));
     }
   }
+  for (const float scale : request.scales_before) search.tryScale(scale);
   return search.best();
 }
 

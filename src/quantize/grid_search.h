@@ -3,12 +3,20 @@
 
 #include <functional>
 #include <limits>
+#include <vector>
 
 #include "format/quant_model.h"
 #include "quantize/calibration.h"
 #include "quantize/recipe.h"
 
 namespace trefoil {
+
+// A value that a grid is to hold, and what rounding before the grid has made of it.
+struct GridSample {
+  double value = 0;
+  double arrives = 0;
+  double count = 0;
+};
 
 struct GridRequest {
   int bits = 8;
@@ -20,13 +28,20 @@ struct GridRequest {
   // What is left of a small error at a value behind the function that reads it, as a factor; empty: all of
   // it.
   std::function<double(double)> slope = {};
+  // The values where some were rounded before, with the scales of the grids that did it; empty: those of the
+  // histogram, as they are. A grid of the same scale rounds nothing a second time.
+  std::vector<GridSample> samples = {};
+  std::vector<float> scales_before = {};
 };
+
+// A histogram's values, which nothing has rounded.
+std::vector<GridSample> samplesOf(const Histogram& histogram);
 
 // Zero is always a point of the grid: zero point 0 where nothing is negative, an integer in the range else.
 Grid searchGrid(const Histogram& histogram, const GridRequest& request);
 
-// Mean squared error of the histogram's values on the grid.
-double gridError(const std::vector<Histogram::Bin>& bins, const Grid& grid);
+// Mean squared error of the values on the grid.
+double gridError(const std::vector<GridSample>& samples, const Grid& grid);
 
 // The nearest point of the grid within [low, high] (points, not values).
 int quantizeValue(double value, const Grid& grid, int low, int high);

@@ -178,21 +178,23 @@ int wantedBits(const Program& program, const std::vector<std::vector<int>>& read
   return passesOn(step.kind) ? 0 : recipe.activation_bits;  // what puts values on the grid decides
 }
 
-// The derivative of a table's function; of a PReLU the root mean square of its channels'.
+// A table's function, where all channels share it.
+double tableAt(const ActivationOp& activation, bool gated, double x) {
+  const auto in = static_cast<float>(x);
+  float out = 0;
+  evaluateActivation(activation, {1, 1, 1}, &in, &out);
+  return gated ? x * out : double{out};
+}
+
+// Its derivative; of a PReLU the root mean square of its channels'.
 double slopeAt(const ActivationOp& activation, bool gated, double x) {
   if (activation.kind == Activation::kPRelu) {
     double squares = 0;
     for (const float slope : activation.slopes) squares += double{slope} * slope;
     return x >= 0 ? 1 : std::sqrt(squares / static_cast<double>(activation.slopes.size()));
   }
-  const auto value = [&](double at) {
-    const auto in = static_cast<float>(at);
-    float out = 0;
-    evaluateActivation(activation, {1, 1, 1}, &in, &out);
-    return gated ? at * out : double{out};
-  };
   const double step = 0.01 * std::max(1.0, std::fabs(x));
-  return (value(x + step) - value(x - step)) / (2 * step);
+  return (tableAt(activation, gated, x + step) - tableAt(activation, gated, x - step)) / (2 * step);
 }
 
 // Where a table's function no longer changes (or hardly), its input's grid need not reach; where it is flat,
@@ -234,6 +236,28 @@ void limitToTable(const Program& program, const Step& lookup, GridRequest* reque
   // Bounds away from zero leave nothing to gain: the grid holds zero anyway.
   request->lowest = std::min(low, 0.0);
   request->highest = std::max(high, 0.0);
+}
+
+// What the step puts on its grid. A table is given points of its input's grid, where that is known: its
+// results have been rounded before.
+void addSamples(const Calibration& calibration, const Program& program, const Step& step, const Grid* before,
+                GridRequest* request) {
+  std::vector<GridSample> samples = samplesOf(calibration.values[step.result]);
+  if (step.kind == StepKind::kLookup && before != nullptr) {
+    const auto& activation = std::get<ActivationOp>(program.graph.nodes[step.node].op);
+    const Histogram& inputs = calibration.values[program.steps[step.inputs[0]].result];
+    if (activation.kind != Activation::kPRelu && !inputs.empty()) {
+      const auto function = [&](double x) { return tableAt(activation, step.gated, x); };
+      samples = samplesOf(inputs);
+      for (GridSample& sample : samples) {
+        const int point = quantizeValue(sample.value, *before, 0, before->max());
+        sample.arrives = function(double{before->scale} * (point - before->zero_point));
+        sample.value = function(sample.value);
+      }
+      request->scales_before.push_back(before->scale);
+    }
+  }
+  request->samples.insert(request->samples.end(), samples.begin(), samples.end());
 }
 
 // What the scale of the step's result must be at least, so that its factors can be written.
@@ -305,17 +329,26 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
     if (addsValues(*program, steps[i]) && !steps[i].accumulators)
       histograms[set].merge(calibration.values[steps[i].result]);
   }
-  for (int i = 0; i < count; ++i) {
-    if (sets[i] != i || steps[i].accumulators) continue;
-    if (steps[i].kind == StepKind::kInput) {
-      steps[i].grid = {8, 0, 1.0F / 255};
-      continue;
+  const auto in_front_of_table = [&](int i) {
+    return members[sets[i]] == 1 && readers[i].size() == 1 && steps[readers[i][0]].kind == StepKind::kLookup;
+  };
+  for (const bool tables : {true, false}) {  // the grids that tables read come first
+    for (int i = 0; i < count; ++i) {
+      if (sets[i] != i || steps[i].accumulators || in_front_of_table(i) != tables) continue;
+      if (steps[i].kind == StepKind::kInput) {
+        steps[i].grid = {8, 0, 1.0F / 255};
+        continue;
+      }
+      GridRequest request{bits[i], recipe.clip, recipe.percentile};
+      if (tables) limitToTable(*program, steps[readers[i][0]], &request);
+      for (int j = i; j < count; ++j) {
+        if (sets[j] != i || !addsValues(*program, steps[j]) || steps[j].accumulators) continue;
+        const int source = steps[j].inputs[0];
+        const Grid* before = in_front_of_table(source) && source < j ? &steps[source].grid : nullptr;
+        addSamples(calibration, *program, steps[j], before, &request);
+      }
+      steps[i].grid = searchGrid(histograms[i], request);
     }
-    GridRequest request{bits[i], recipe.clip, recipe.percentile};
-    if (members[i] == 1 && readers[i].size() == 1 && steps[readers[i][0]].kind == StepKind::kLookup) {
-      limitToTable(*program, steps[readers[i][0]], &request);
-    }
-    steps[i].grid = searchGrid(histograms[i], request);
   }
 
   // Scales only rise, so this ends at once in all but contrived networks, where sets depend on each other in

@@ -24,11 +24,11 @@ Histogram uniform(double low, double high) {
 // Mean squared error of what a function of slope `below` under zero, and 1 above it, makes of the grid's
 // points.
 double errorBehind(const Histogram& histogram, const Grid& grid, double below) {
-  std::vector<Histogram::Bin> bins = histogram.bins();
-  for (Histogram::Bin& bin : bins) {
-    if (bin.value < 0) bin.count *= below * below;
+  std::vector<GridSample> samples = samplesOf(histogram);
+  for (GridSample& sample : samples) {
+    if (sample.value < 0) sample.count *= below * below;
   }
-  return gridError(bins, grid);
+  return gridError(samples, grid);
 }
 
 }  // namespace
@@ -64,5 +64,44 @@ TEST_SUITE("grid search") {
       return nodeNamed(quantized.model, "input of leaky").grid.zero_point;
     };
     CHECK(zeroPoint(0.001F) < zeroPoint(0.999F) - 40);
+  }
+
+  TEST_CASE("values that were rounded before are not rounded to other points if that errs more") {
+    // A leaky ReLU behind a grid of which the fewer negative values take half.
+    Histogram inputs = uniform(-1, 1);
+    Histogram results = uniform(-0.1, 1);
+    for (int i = 0; i < 6; ++i) {
+      inputs.merge(uniform(0, 1));
+      results.merge(uniform(0, 1));
+    }
+    const Grid before = searchGrid(inputs, {8});
+    GridRequest request{8};
+    const Grid unaware = searchGrid(results, request);
+    for (GridSample sample : samplesOf(inputs)) {
+      const auto leaky = [](double x) { return x < 0 ? 0.1 * x : x; };
+      const int point = quantizeValue(sample.value, before, 0, before.max());
+      sample.arrives = leaky(double{before.scale} * (point - before.zero_point));
+      sample.value = leaky(sample.value);
+      request.samples.push_back(sample);
+    }
+    request.scales_before = {before.scale};
+    const Grid grid = searchGrid(results, request);
+    CHECK(unaware.scale < 0.7 * before.scale);
+    CHECK(grid.scale == before.scale);
+    CHECK(gridError(request.samples, grid) < 0.9 * gridError(request.samples, unaware));
+  }
+
+  TEST_CASE("a leaky ReLU's results keep the positive points of its input") {
+    NetBuilder b({3, 12, 12});
+    const int conv = b.layer(stem(b), 8, 3);
+    b.graph.nodes[conv].name = "input of leaky";
+    for (float& bias : std::get<ConvOp>(b.graph.nodes[conv].op).bias) bias += 0.5F;  // fewer negative values
+    const int leaky = b.activation(conv, Activation::kLeakyRelu);
+    b.graph.nodes[leaky].name = "leaky";
+    std::get<ActivationOp>(b.graph.nodes[leaky].op).alpha = 0.1F;
+    b.classifier(leaky, 5);
+    const Quantized quantized = quantizeOrFail(quantizeInput(b.graph));
+    CHECK(nodeNamed(quantized.model, "leaky").grid.scale ==
+          nodeNamed(quantized.model, "input of leaky").grid.scale);
   }
 }
