@@ -347,6 +347,8 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
         const Grid* before = in_front_of_table(source) && source < j ? &steps[source].grid : nullptr;
         addSamples(calibration, *program, steps[j], before, &request);
       }
+      // Without tables the joined histogram says the same in fewer values.
+      if (request.scales_before.empty()) request.samples.clear();
       steps[i].grid = searchGrid(histograms[i], request);
     }
   }
