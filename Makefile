@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .PHONY: help demo test wasm npm page docs bench bench-growth bench-kernels bench-chain bench-gemm bench-instructions lint format clean \
         setup setup-wasm setup-native setup-lint setup-browser setup-firefox setup-node26 \
-        test-native test-asan test-wasm test-node test-browser test-consumers
+        test-native test-asan test-wasm test-relaxed test-node test-browser test-consumers
 
 cpp_files := $(shell find src bindings tests -name '*.cpp' -o -name '*.h' 2>/dev/null)
 # Bytes, threads, workers, memory: not the command line, options, documents, nor the quantizer, whose bytes golden compares.
@@ -19,6 +19,7 @@ help:
 	@echo 'make test      everything that continuous integration checks'
 	@echo 'make wasm      the WebAssembly modules        make npm   the npm package (npm/dist)'
 	@echo 'make docs      the reference of the API (build/typedoc), of which make test takes every warning for an error'
+	@echo 'make test-relaxed  the tests compiled for relaxed SIMD, for a kernel that uses it'
 	@echo 'make page      the demo page (web/dist)       make lint  style and static checks'
 	@echo 'make bench     comparison with other runtimes make bench-kernels  single kernels'
 	@echo 'make bench-growth  milliseconds against image size, width, depth, batch and group size'
@@ -59,6 +60,9 @@ test-asan: setup-native
 
 test-wasm: setup-wasm
 	exec cmake --workflow --preset wasm
+
+# Not part of `make test`: while no kernel uses relaxed SIMD, the modules compiled for it are the same bytes (DESIGN.md).
+test-relaxed: setup-wasm
 	exec cmake --workflow --preset wasm-relaxed
 
 # The package as users get it, under the oldest Node it supports and, for what depends on the engine, under a new one.

@@ -125,12 +125,20 @@ describe('a .trefoil', () => {
     await page.screenshot({ path: join(screenshots, 'trefoil.png'), fullPage: true });
   });
 
-  test('has no float network to compare with, which the comparison says', async () => {
-    server.requests.length = 0;
-    await page.click('#onnxruntime');
-    await page.waitForSelector('#onnxruntime-error:not([hidden])');
-    expect(await page.innerText('#onnxruntime-error')).toContain('Choose the .onnx');
-    expect(onnxruntimeFiles()).toEqual([]);
+  test('has no float network to compare with, which is said where the comparison would be', async () => {
+    expect(await page.isDisabled('#onnxruntime')).toBe(true);
+    expect(await page.isVisible('#onnxruntime-note')).toBe(false);
+    expect(await page.innerText('#onnxruntime-offer')).toContain('choose the .onnx');
+    expect(await page.isHidden('#onnxruntime-error')).toBe(true);
+    // Offered again where there is one.
+    await page.setInputFiles('#model-file', join(root, 'models/signs/signs.onnx'));
+    await page.setInputFiles('#calibration-files', pictures);
+    await quantized();
+    await page.setInputFiles('#image-files', pictures.slice(1));
+    await classified();
+    expect(await page.isEnabled('#onnxruntime')).toBe(true);
+    expect(await page.isVisible('#onnxruntime-note')).toBe(true);
+    expect(await page.isVisible('#onnxruntime-needs')).toBe(false);
   });
 
   test('is opened from an address; one that is damaged is refused with its code', async () => {

@@ -12,15 +12,15 @@ namespace {
 
 using namespace trefoil;
 
-constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max(),
-                       kLeast = std::numeric_limits<std::int32_t>::min();
+constexpr std::int32_t kHighest = std::numeric_limits<std::int32_t>::max(),
+                       kLowest = std::numeric_limits<std::int32_t>::min();
 
 std::int64_t floorDivide(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0); }
 
 // Extremes, and values around those at which the result steps.
 std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
-  std::vector<std::int32_t> values = {kLeast, kLeast + 1, -65536, -32769, -32768, -1,        0,
-                                      1,      32767,      32768,  65535,  65536,  kMost - 1, kMost};
+  std::vector<std::int32_t> values = {kLowest, kLowest + 1, -65536, -32769, -32768, -1,           0,
+                                      1,       32767,       32768,  65535,  65536,  kHighest - 1, kHighest};
   values.push_back((1 << 30) - 1);  // times 2^30 + 1 nearly halfway between integers
   for (int result = -300; result <= 300; ++result) {
     if (factor.multiplier == 0) break;
@@ -28,7 +28,7 @@ std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
         (result - 0.5L) * static_cast<long double>(std::int64_t{1} << factor.shift) / factor.multiplier;
     for (int off = -2; off <= 2; ++off) {
       const long double value = at + off;
-      if (value > kLeast && value < kMost) values.push_back(static_cast<std::int32_t>(value));
+      if (value > kLowest && value < kHighest) values.push_back(static_cast<std::int32_t>(value));
     }
   }
   while (values.size() % 8) values.push_back(0);
@@ -40,7 +40,7 @@ std::vector<std::int32_t> interestingAccumulators(FixedPoint factor) {
 TEST_CASE("vectors round like the definition, for every shift") {
   for (int shift = kMinShift; shift <= kMaxShift; ++shift) {
     for (const std::int32_t multiplier : {0, 1, 3, 1 << 30, (1 << 30) + 1, (1 << 30) + 12345, 1518500249,
-                                          1025 << 20, 255 << 23, kMost - 1, kMost}) {
+                                          1025 << 20, 255 << 23, kHighest - 1, kHighest}) {
       const FixedPoint factor{multiplier, static_cast<std::uint8_t>(shift)};
       const std::vector<std::int32_t> values = interestingAccumulators(factor);
       const int clamps[][3] = {{0, 0, 255}, {255, 0, 255}, {128, 3, 250},
@@ -71,7 +71,7 @@ TEST_CASE("vectors round like the definition, for every shift") {
 }
 
 TEST_CASE("only factors of the known range are supported") {
-  const FixedPoint good[] = {{0, 31}, {kMost, 62}, {1 << 30, 40}};
+  const FixedPoint good[] = {{0, 31}, {kHighest, 62}, {1 << 30, 40}};
   CHECK(requantizerSupports(good));
   for (const FixedPoint bad : {FixedPoint{1, 30}, FixedPoint{1, 63}, FixedPoint{-1, 40}}) {
     CHECK_FALSE(requantizerSupports({&bad, 1}));

@@ -13,7 +13,7 @@ namespace trefoil {
 namespace {
 
 using testing::GraphBuilder;
-using testing::Random;
+using testing::SmallRandom;
 using testing::squareWindow;
 
 // The value at a position, 0 outside.
@@ -128,7 +128,7 @@ std::uint64_t hashBytes(const std::vector<float>& values) {
 
 TEST_SUITE("float_eval") {
   TEST_CASE("matrix products, across the edges of tiles and blocks") {
-    Random random(5);
+    SmallRandom random(5);
     const int rows[] = {1, 3, 4, 5, 63, 64, 66}, columns[] = {1, 4, 5, 8, 12, 255, 257, 265},
               depths[] = {1, 7, 256, 259};
     for (const int m : rows) {
@@ -173,7 +173,7 @@ TEST_SUITE("float_eval") {
   }
 
   TEST_CASE("products of integers: exact, beside the float ones, at the ends of their ranges") {
-    Random random(12);
+    SmallRandom random(12);
     for (const int m : {1, 4, 67}) {
       for (const int n : {1, 4, 7, 13, 260}) {
         for (const int k : {1, 2, 3, 255, 256, 257, 600}) {
@@ -222,7 +222,7 @@ TEST_SUITE("float_eval") {
     CHECK(checkConv({4, 6, 6}, 8, squareWindow(1, 2), 1, 10));     // strided 1x1
     CHECK(checkConv({4, 2, 2}, 8, squareWindow(1, 1, 3), 1, 11));  // outputs of nothing but padding
     CHECK(checkConv({2, 1, 300}, 4, {1, 2, 1, 1, 1, 299, 0, 0, 0, 0}, 1, 12));
-    Random random(21);
+    SmallRandom random(21);
     int fitting = 0;
     for (std::uint32_t trial = 0; trial < 400; ++trial) {
       const int groups = random.between(1, 4);
@@ -237,7 +237,7 @@ TEST_SUITE("float_eval") {
   }
 
   TEST_CASE("pools of many shapes, ceil_mode included") {
-    Random random(31);
+    SmallRandom random(31);
     int overhanging = 0, tried = 0;
     for (int trial = 0; trial < 3000; ++trial) {
       const Window w{random.between(1, 4), random.between(1, 4), random.between(1, 3), random.between(1, 3),
@@ -315,7 +315,7 @@ TEST_SUITE("float_eval") {
   }
 
   TEST_CASE("local response normalization") {
-    Random random(41);
+    SmallRandom random(41);
     for (const int size : {1, 2, 3, 5, 9}) {
       const Shape shape{6, 2, 3};
       const std::vector<float> x = random.reals(shape.size());

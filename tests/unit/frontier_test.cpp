@@ -12,9 +12,9 @@
 namespace {
 
 using namespace trefoil;  // NOLINT
-using trefoil::testing::Random;
+using trefoil::testing::SmallRandom;
 
-std::vector<std::vector<Option>> randomLayers(Random& random) {
+std::vector<std::vector<Option>> randomLayers(SmallRandom& random) {
   std::vector<std::vector<Option>> layers(static_cast<std::size_t>(random.between(1, 5)));
   for (auto& options : layers) {
     options.resize(static_cast<std::size_t>(random.between(1, 4)));
@@ -53,7 +53,7 @@ void checkSums(const std::vector<std::vector<Option>>& layers, const Selection& 
 
 TEST_SUITE("frontier") {
   TEST_CASE("no selection betters a point of the frontier") {
-    Random random(3);
+    SmallRandom random(3);
     for (int round = 0; round < 100; ++round) {
       CAPTURE(round);
       const auto layers = randomLayers(random);
@@ -78,7 +78,7 @@ TEST_SUITE("frontier") {
   }
 
   TEST_CASE("a budget is kept, and used at least as well as the frontier does") {
-    Random random(4);
+    SmallRandom random(4);
     for (int round = 0; round < 100; ++round) {
       const auto layers = randomLayers(random);
       const auto points = selectionFrontier(layers);

@@ -11,9 +11,9 @@
 namespace trefoil::testing {
 
 // A small generator with the same numbers on every platform (the standard distributions differ).
-class Random {
+class SmallRandom {
  public:
-  explicit Random(std::uint32_t seed) : state_(seed * 2654435761U + 1) {}
+  explicit SmallRandom(std::uint32_t seed) : state_(seed * 2654435761U + 1) {}
   // 0 .. count - 1
   int below(int count) { return static_cast<int>(next() % static_cast<std::uint32_t>(count)); }
   int between(int low, int high) { return low + below(high - low + 1); }
@@ -113,7 +113,7 @@ class GraphBuilder {
   }
 
   Graph graph;
-  Random random;
+  SmallRandom random;
 };
 
 // kernel x kernel with equal strides and pads.

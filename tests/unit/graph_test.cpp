@@ -15,11 +15,11 @@ namespace trefoil {
 namespace {
 
 using testing::GraphBuilder;
-using testing::Random;
+using testing::SmallRandom;
 using testing::squareWindow;
 
-// One of each operation. Indices are those in Part.
-enum Part {
+// One of each operation. Indices are those in Place.
+enum Place {
   kIn,
   kConv,
   kBn,
@@ -64,7 +64,7 @@ Graph everyOperation() {
 }
 
 template <typename T>
-T& op(Graph& graph, Part part) {
+T& op(Graph& graph, Place part) {
   return std::get<T>(graph.nodes[part].op);
 }
 
@@ -177,7 +177,7 @@ TEST_SUITE("graph") {
   }
 
   TEST_CASE("window axes agree with counting") {
-    Random random(3);
+    SmallRandom random(3);
     for (int trial = 0; trial < 500; ++trial) {
       const WindowAxis a{random.between(1, 5), random.between(1, 4), random.between(1, 4),
                          random.between(0, 6), random.between(0, 6)};
@@ -283,7 +283,7 @@ TEST_SUITE("graph") {
   // Whatever passes the validator can be evaluated; the sanitizers watch.
   TEST_CASE("random damage is refused or harmless") {
     const int numbers[] = {INT_MIN, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 12, kMaxDimension, INT_MAX};
-    Random random(11);
+    SmallRandom random(11);
     const auto pick = [&] { return numbers[random.below(std::size(numbers))]; };
     int valid = 0;
     for (int trial = 0; trial < 4000; ++trial) {

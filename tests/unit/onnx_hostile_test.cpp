@@ -49,7 +49,7 @@ Error errorOf(const std::string& bytes) {
 
 ErrorCode codeOf(const std::string& bytes) { return errorOf(bytes).code; }
 
-class Random {
+class ByteRandom {
  public:
   std::uint32_t operator()() {
     state_ = state_ * 1664525U + 1013904223U;
@@ -79,7 +79,7 @@ TEST_SUITE("onnx_hostile") {
 
   TEST_CASE("damaged bytes end cleanly") {
     const std::string good = goodModel();
-    Random random;
+    ByteRandom random;
     for (int round = 0; round < 6000; ++round) {
       std::string bytes = good;
       const std::uint32_t changes = 1 + random() % 4;
@@ -93,7 +93,7 @@ TEST_SUITE("onnx_hostile") {
 
   TEST_CASE("parts cut out or doubled end cleanly") {
     const std::string good = goodModel();
-    Random random;
+    ByteRandom random;
     for (int round = 0; round < 1500; ++round) {
       const std::size_t from = random() % good.size(), to = from + random() % (good.size() - from);
       const std::string middle = good.substr(from, to - from);
@@ -103,7 +103,7 @@ TEST_SUITE("onnx_hostile") {
   }
 
   TEST_CASE("random bytes end cleanly") {
-    Random random;
+    ByteRandom random;
     for (int round = 0; round < 2000; ++round) {
       std::string bytes(random() % 64, '\0');
       for (char& byte : bytes) byte = static_cast<char>(random());

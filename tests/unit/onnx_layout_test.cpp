@@ -16,7 +16,7 @@ OnnxBuilder& transpose(OnnxBuilder& model, const char* from, const char* to, con
 }
 
 // An image of 2 channels, 2 rows, 3 columns whose values say channel, row, column.
-const std::vector<float> kImage = {111, 112, 113, 121, 122, 123, 211, 212, 213, 221, 222, 223};
+const std::vector<float> kDigits = {111, 112, 113, 121, 122, 123, 211, 212, 213, 221, 222, 223};
 
 OnnxBuilder channelsLast() {
   OnnxBuilder model;
@@ -29,7 +29,7 @@ TEST_SUITE("onnx_layout") {
     OnnxBuilder model = channelsLast().node("Relu", {"first"}, {"y"});
     const Graph graph = mustRead(model);
     CHECK(graph.inputShape() == Shape{2, 2, 3});
-    CHECK(run(model, kImage) == kImage);
+    CHECK(run(model, kDigits) == kDigits);
   }
 
   TEST_CASE("pairs of transposes cancel, and what stands between needs no order") {
@@ -40,9 +40,9 @@ TEST_SUITE("onnx_layout") {
         .floats("bias", {2}, {1000, 2000})
         .node("Relu", {"biased"}, {"relu"});
     transpose(model, "relu", "y", kFirst);
-    std::vector<float> expected = kImage;
+    std::vector<float> expected = kDigits;
     for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += i < 6 ? 1000 : 2000;
-    CHECK(run(model, kImage) == expected);
+    CHECK(run(model, kDigits) == expected);
     CHECK(mustRead(model).nodes.size() == 5);  // input, conv, affine, relu, the final reshape
   }
 
@@ -66,7 +66,7 @@ TEST_SUITE("onnx_layout") {
     CHECK(shapeOf(graph, "slice") == Shape{2, 2, 3});
     CHECK(shapeOf(graph, "concat") == Shape{4, 2, 3});
     CHECK(shapeOf(graph, "matmul") == Shape{1, 2, 3});
-    CHECK(run(model, kImage) == std::vector<float>{117 + 2170});
+    CHECK(run(model, kDigits) == std::vector<float>{117 + 2170});
   }
 
   TEST_CASE("squeeze and excite in N,H,W,C") {
@@ -78,9 +78,9 @@ TEST_SUITE("onnx_layout") {
     model.node("Sub", {"mean", "c"}, {"gate"}).floats("c", {2}, {115, 216});  // 2 and 1
     model.node("Mul", {"gate", "last"}, {"scaled"});
     transpose(model, "scaled", "y", kFirst);
-    std::vector<float> expected = kImage;
+    std::vector<float> expected = kDigits;
     for (std::size_t i = 0; i < 6; ++i) expected[i] *= 2;
-    CHECK(run(model, kImage) == expected);
+    CHECK(run(model, kDigits) == expected);
   }
 
   TEST_CASE("a fully connected layer after flattening N,H,W,C gets its weights reordered") {
@@ -96,7 +96,7 @@ TEST_SUITE("onnx_layout") {
     weights[1 * 2 + 1] = 1;    // second output: row 0, column 0, channel 1 ...
     weights[10 * 2 + 1] = 10;  // ... and row 1, column 2, channel 0
     model.node("MatMul", {"r", "w"}, {"y"}).floats("w", {12, 2}, weights);
-    CHECK(run(model, kImage) == std::vector<float>{111, 211 + 1230});
+    CHECK(run(model, kDigits) == std::vector<float>{111, 211 + 1230});
   }
 
   TEST_CASE("a transpose that really moves values is refused by name") {

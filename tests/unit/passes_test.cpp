@@ -14,7 +14,7 @@ namespace trefoil {
 namespace {
 
 using testing::GraphBuilder;
-using testing::Random;
+using testing::SmallRandom;
 using testing::squareWindow;
 
 void requireValid(const Graph& graph) {
@@ -27,7 +27,7 @@ void checkSame(const Graph& before, const Graph& after, double tolerance = 1e-5)
   requireValid(before);
   requireValid(after);
   REQUIRE(before.inputShape() == after.inputShape());
-  const std::vector<float> image = Random(17).reals(before.inputShape().size());
+  const std::vector<float> image = SmallRandom(17).reals(before.inputShape().size());
   const auto expected = evaluate(before, image), got = evaluate(after, image);
   REQUIRE(expected.ok());
   REQUIRE(got.ok());
@@ -72,7 +72,7 @@ const T& op(const Graph& graph, int node) {
 
 ActivationOp clip(float low, float high) { return {Activation::kClip, low, high, 0, 0, {}}; }
 
-const float kInf = std::numeric_limits<float>::infinity();
+const float kUnbounded = std::numeric_limits<float>::infinity();
 
 }  // namespace
 
@@ -82,7 +82,7 @@ TEST_SUITE("passes") {
     const Shape shape = b.shape(0);
     int x = b.conv(0, 4, squareWindow(3, 1, 1));
     x = b.reshape(x, shape);
-    x = b.add(clip(-kInf, kInf), {x}, shape);
+    x = b.add(clip(-kUnbounded, kUnbounded), {x}, shape);
     x = b.add(ChannelAffineOp{{1, 1, 1, 1}, {0, 0, 0, 0}}, {x}, shape);
     x = b.add(SliceOp{}, {x}, shape);
     x = b.add(PadOp{}, {x}, shape);
@@ -103,7 +103,7 @@ TEST_SUITE("passes") {
 
   TEST_CASE("near identities stay") {
     GraphBuilder b({4, 3, 3});
-    int x = b.add(clip(-kInf, .5F), {0}, b.shape(0));
+    int x = b.add(clip(-kUnbounded, .5F), {0}, b.shape(0));
     x = b.add(ChannelAffineOp{{1, 1, 1, 1}, {0, 0, .5F, 0}}, {x}, b.shape(0));
     x = b.pool(x, Pool::kMax, squareWindow(3, 1, 1));
     b.pool(x, Pool::kMax, squareWindow(1, 2));
@@ -190,7 +190,7 @@ TEST_SUITE("passes") {
       CHECK(ops(g).find("Softmax") == std::string::npos);
       Graph expected = b.graph;  // the scores themselves
       expected.output = scores;
-      const std::vector<float> image = Random(3).reals(12);
+      const std::vector<float> image = SmallRandom(3).reals(12);
       CHECK(evaluate(g, image).value() == evaluate(expected, image).value());
     }
     b.conv(b.reshape(soft, {6, 1, 1}), 2);  // an attention's softmax
@@ -344,7 +344,7 @@ TEST_SUITE("passes") {
             b.reshape(b.reshape(x, {shape.channels, shape.width, shape.height}), shape);
             break;
           default:
-            b.add(clip(-kInf, b.random.below(2) == 0 ? kInf : .5F), {x}, shape);
+            b.add(clip(-kUnbounded, b.random.below(2) == 0 ? kUnbounded : .5F), {x}, shape);
             break;
         }
       }

@@ -42,7 +42,7 @@ inline constexpr std::uint32_t kSeed = 11;  // of the calibration pictures
 
 // Smooth pictures with some noise; the same numbers everywhere.
 inline std::vector<std::vector<std::uint8_t>> pictures(int count, Shape shape, std::uint32_t seed) {
-  Random random(seed);
+  SmallRandom random(seed);
   std::vector<std::vector<std::uint8_t>> result;
   for (int i = 0; i < count; ++i) {
     std::vector<std::uint8_t> picture;

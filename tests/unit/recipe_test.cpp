@@ -8,7 +8,7 @@ namespace {
 
 using namespace trefoil;  // NOLINT
 
-bool mentions(const Error& error, std::string_view text) {
+bool names(const Error& error, std::string_view text) {
   return error.message.find(text) != std::string::npos;
 }
 
@@ -57,7 +57,7 @@ TEST_SUITE("recipe") {
       REQUIRE(!result.ok());
       CHECK(result.error().code == ErrorCode::kBadOption);
       CAPTURE(result.error().message);
-      CHECK(mentions(result.error(), text));
+      CHECK(names(result.error(), text));
     };
     refused([](Recipe* r) { r->group_size = -1; }, "group size");
     refused([](Recipe* r) { r->group_size = (1 << 20) + 1; }, "group size");
@@ -145,7 +145,7 @@ TEST_SUITE("recipe") {
       const auto method = methodFromName(name);
       REQUIRE(!method.ok());
       CHECK(method.error().code == ErrorCode::kBadOption);
-      CHECK(mentions(method.error(), "fgq, fgq-two-sided or compensated"));
+      CHECK(names(method.error(), "fgq, fgq-two-sided or compensated"));
     }
     CHECK(methodFromName("compensated").value() == Method::kCompensated);
   }

@@ -15,7 +15,7 @@ using namespace trefoil;
 using testing::Integers;
 using testing::Random;
 
-std::unique_ptr<Session> sessionOf(const QuantModel& model, const SessionOptions& options = {}) {
+std::unique_ptr<Session> openSession(const QuantModel& model, const SessionOptions& options = {}) {
   auto session = Session::create(model, options);
   REQUIRE_MESSAGE(session.ok(), (session.ok() ? "" : session.error().message));
   return std::move(*session);
@@ -31,7 +31,7 @@ std::multiset<std::string> variantsOf(const Session& session) {
 std::vector<TunableConv> someConvs() {
   std::vector<TunableConv> convs;
   for (std::uint32_t seed = 1; seed <= 80; ++seed) {
-    for (TunableConv& conv : sessionOf(testing::randomModel(seed))->tunable()) convs.push_back(conv);
+    for (TunableConv& conv : openSession(testing::randomModel(seed))->tunable()) convs.push_back(conv);
   }
   REQUIRE(convs.size() > 20);
   return convs;
@@ -53,14 +53,14 @@ TEST_SUITE("tuner") {
       Random random(seed);
       const auto image = random.bytes(static_cast<std::size_t>(model.nodes[0].shape.size()));
       const Integers expected = testing::referenceLogits(model, image);
-      const auto usual = sessionOf(model);
+      const auto usual = openSession(model);
       SessionOptions options;
       for (const TunableConv& conv : usual->tunable()) {
         REQUIRE(conv.candidates.size() > 1);
         const auto last = static_cast<int>(conv.candidates.size()) - 1;
         options.kernels[conv.kind.key()] = conv.candidates[static_cast<std::size_t>(random.integer(0, last))];
       }
-      const auto tuned = sessionOf(model, options);
+      const auto tuned = openSession(model, options);
       if (variantsOf(*tuned) != variantsOf(*usual)) ++changed;
       for (const auto& session : {usual.get(), tuned.get()}) {
         const auto result = session->run(image);
@@ -76,18 +76,18 @@ TEST_SUITE("tuner") {
     for (std::uint32_t seed = 1; seed <= 40; ++seed) {
       CAPTURE(seed);
       const QuantModel model = testing::randomModel(seed);
-      const auto usual = sessionOf(model);
+      const auto usual = openSession(model);
       SessionOptions options;
       for (const TunableConv& conv : usual->tunable()) {
         if (conv.kind.ternary) options.kernels[conv.kind.key()] = conv.candidates.back();
       }
       if (options.kernels.empty()) continue;
       const std::string wanted = "ternary_conv/" + options.kernels.begin()->second;
-      CHECK(variantsOf(*sessionOf(model, options)).count(wanted) > 0);
+      CHECK(variantsOf(*openSession(model, options)).count(wanted) > 0);
       ++taken;
 
       options.variants = {{"ternary_conv", "scalar"}};
-      const auto forced = sessionOf(model, options);
+      const auto forced = openSession(model, options);
       for (const LayerInfo& layer : forced->layers()) {
         if (layer.operation == "ternary_conv") CHECK(layer.variant == "scalar");
       }
@@ -98,7 +98,7 @@ TEST_SUITE("tuner") {
         for (auto& [key, name] : options.kernels) name = foreign;
         options.kernels["no such layer"] = "g4_simd128";
         options.kernels[""] = foreign;
-        CHECK(variantsOf(*sessionOf(model, options)) == variantsOf(*usual));
+        CHECK(variantsOf(*openSession(model, options)) == variantsOf(*usual));
       }
     }
     CHECK(taken > 10);

@@ -198,23 +198,19 @@ async function runClassify(images: LabelledImage[]): Promise<void> {
 
 function offerOnnxruntime(): void {
   const button = element<HTMLButtonElement>('onnxruntime');
-  button.disabled = false;
+  button.disabled = !opened?.onnx;
+  show('onnxruntime-note', !button.disabled);
+  show('onnxruntime-needs', button.disabled);
   show('onnxruntime-offer', true);
 }
 
 /** Fetches onnxruntime-web, opens the float network in it, and classifies the last images again, with it. */
 async function runOnnxruntime(): Promise<void> {
   const asked = opened;
-  if (!asked) return;
+  if (!asked?.onnx) return;
   const button = element<HTMLButtonElement>('onnxruntime');
   show('onnxruntime-error', false);
   try {
-    if (!asked.onnx) {
-      throw new Error(
-        'onnxruntime-web runs the float network, and a .trefoil has only the ternary one. ' +
-          'Choose the .onnx that it was made from in step 1.',
-      );
-    }
     button.disabled = true;
     button.textContent = 'Fetching onnxruntime-web …';
     const contender = await startOnnxruntime(asked.onnx, asked.model);
