@@ -91,6 +91,15 @@ describe('the bundled network', () => {
     await classified();
     expect(await page.isHidden('#top1-head')).toBe(true); // no labels, so no accuracy
 
+    // The same files again, as somebody chooses them: a browser tells of that only where the input was emptied.
+    for (let time = 0; time < 2; ++time) {
+      await page.$eval('#results', (results) => results.replaceChildren());
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.click('#image-files')]);
+      await chooser.setFiles(pictures);
+      await page.waitForFunction(() => document.querySelectorAll('.result').length === 2);
+      await classified();
+    }
+
     const three = Array.from({ length: 3 }, (_, i) => ({ path: pictures[0]!, name: `${i}.png` }));
     for (const [kind, target] of [
       ['drop', '#image-drop'],
@@ -230,24 +239,20 @@ test('works without a network after the first visit', async () => {
   ).toBe(true);
 }, 90_000);
 
-describe.each([
-  [1280, 'light'],
-  [1280, 'dark'],
-  [768, 'light'],
-  [768, 'dark'],
-  [390, 'light'],
-  [390, 'dark'],
-] as const)('at a width of %i, %s', (width, colorScheme) => {
-  beforeEach(async () => void (await open(quick, { viewport: { width, height: 850 }, colorScheme })));
+describe.each([1280, 768, 390])('at a width of %i', (width) => {
+  beforeEach(async () => void (await open(quick, { viewport: { width, height: 850 } })));
 
   test('fits, can be read by everyone, and is photographed', async () => {
     await quantized();
     await classified();
     await page.click('#onnxruntime');
     await page.waitForSelector('#totals-body #onnxruntime-row', { timeout: 60_000 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
-    expect(await violations()).toEqual([]);
-    await page.screenshot({ path: join(screenshots, `page-${width}-${colorScheme}.png`), fullPage: true });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+      expect(await violations(), colorScheme).toEqual([]);
+      await page.screenshot({ path: join(screenshots, `page-${width}-${colorScheme}.png`), fullPage: true });
+    }
   });
 });
 

@@ -19,7 +19,7 @@ import {
   type OnnxSource,
   type TrefoilSource,
 } from './source.js';
-import { element, filesOf, formatBytes, onDrop, show, showError } from './ui.js';
+import { element, formatBytes, onDrop, onFiles, show, showError } from './ui.js';
 
 const phaseNames: Record<string, string> = {
   load: 'Reading the network',
@@ -276,7 +276,7 @@ element('bundled-note').textContent =
   `${signs.labels.length} classes, 64 × 64 pixels, bundled with this page`;
 for (const radio of document.querySelectorAll('input[name=source]'))
   radio.addEventListener('change', sourceChanged);
-element('model-file').addEventListener('change', () => chooseFile(filesOf('model-file')[0]));
+onFiles('model-file', ([file]) => chooseFile(file));
 onDrop(element('model-drop'), (files) => chooseFile(files[0]));
 element('model-url').addEventListener('input', () => {
   takeAddress();
@@ -286,7 +286,7 @@ element('fit').addEventListener('change', showSourceFields);
 element('quantize').addEventListener('click', () => void runQuantize());
 element('cancel').addEventListener('click', () => running?.abort());
 element('classify').addEventListener('click', () => void runClassify(signs.test));
-element('image-files').addEventListener('change', () => classifyFiles(filesOf('image-files')));
+onFiles('image-files', classifyFiles);
 onDrop(element('image-drop'), classifyFiles);
 // Beside the marked places a file is taken for what it is; browsers would leave the page for it.
 onDrop(document.body, (files) => {

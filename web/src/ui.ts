@@ -55,3 +55,10 @@ export function onDrop(target: HTMLElement, take: (files: File[]) => void): void
 export function filesOf(id: string): File[] {
   return [...(element<HTMLInputElement>(id).files ?? [])];
 }
+
+/** Hands over what is chosen in a file input, each time; without being emptied it would tell nothing of the same files again. */
+export function onFiles(id: string, take: (files: File[]) => void): void {
+  const input = element<HTMLInputElement>(id);
+  input.addEventListener('click', () => (input.value = ''));
+  input.addEventListener('change', () => take(filesOf(id)));
+}
