@@ -2,7 +2,7 @@
 // the clock on a busy machine), and memory. Needs the built package and Linux.
 //   usage: node tests/bench/batch.mjs [COUNT of images, default 3000] [ROUNDS, default 3] [MODEL.trefoil FOLDER of images]
 // Without a model it is the bundled network and its pictures of 64 x 64 pixels, whose decoding costs as much as classifying them.
-// The runs alternate and the best of each counts; the two outputs must be the same bytes.
+// The runs alternate; the best of each count, and the median of the rounds' ratios. The two outputs must be the same bytes.
 import { execFileSync, spawn } from 'node:child_process';
 import {
   copyFileSync,
@@ -101,10 +101,13 @@ try {
     symlinkSync(resolve(pictureFolder, picture), join(folder, 'images', `${i}${extname(picture)}`));
   }
   const best = { 1: 0, 2: 0 };
+  const ratios = [];
   for (let round = 0; round < rounds; ++round) {
+    const rates = {};
     for (const workers of [1, 2]) {
       const { rate, seconds, peaks, times } = await batch(folder, workers);
       best[workers] = Math.max(best[workers], rate);
+      rates[workers] = rate;
       const memory = peaks.map((peak) => peak.toFixed(0)).join(' and ');
       const total = times.main + times.workers + times.others;
       const parts = Object.entries(times).map(([name, time]) => `${name} ${(time / count).toFixed(3)}`);
@@ -114,12 +117,15 @@ try {
         `${workers} worker(s): ${rate.toFixed(1)} images/s, ${cores}, ${processor}; at most ${memory} MB in the two halves`,
       );
     }
+    ratios.push(rates[2] / rates[1]);
   }
   if (readFileSync(join(folder, '1.jsonl'), 'utf8') !== readFileSync(join(folder, '2.jsonl'), 'utf8')) {
     throw new Error('one and two workers wrote different records');
   }
+  ratios.sort((one, other) => one - other);
+  const median = (ratios[(rounds - 1) >> 1] + ratios[rounds >> 1]) / 2;
   console.log(
-    `${count} images, ${cpus().length} cores: two workers are ${(best[2] / best[1]).toFixed(2)} times one`,
+    `${count} images, ${cpus().length} cores: two workers are ${(best[2] / best[1]).toFixed(2)} times one, ${median.toFixed(2)} in the median round`,
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
