@@ -11,11 +11,11 @@
 
 namespace trefoil {
 
-// A value that a grid is to hold, and what rounding before the grid has made of it.
+// Equal values that a grid is to hold.
 struct GridSample {
-  double value = 0;
-  double arrives = 0;
-  double count = 0;
+  double value = 0;    // as the float network has it
+  double arrives = 0;  // what rounding before the grid has made of it
+  double count = 0;    // how many there are
 };
 
 struct GridRequest {
@@ -34,7 +34,7 @@ struct GridRequest {
   std::vector<float> scales_before = {};
 };
 
-// A histogram's values, which nothing has rounded.
+// A histogram's values but its exact zeros; nothing has rounded them.
 std::vector<GridSample> samplesOf(const Histogram& histogram);
 
 // Zero is always a point of the grid: zero point 0 where nothing is negative, an integer in the range else.

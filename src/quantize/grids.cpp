@@ -238,26 +238,17 @@ void limitToTable(const Program& program, const Step& lookup, GridRequest* reque
   request->highest = std::max(high, 0.0);
 }
 
-// What the step puts on its grid. A table is given points of its input's grid, where that is known: its
-// results have been rounded before.
-void addSamples(const Calibration& calibration, const Program& program, const Step& step, const Grid* before,
-                GridRequest* request) {
-  std::vector<GridSample> samples = samplesOf(calibration.values[step.result]);
-  if (step.kind == StepKind::kLookup && before != nullptr) {
-    const auto& activation = std::get<ActivationOp>(program.graph.nodes[step.node].op);
-    const Histogram& inputs = calibration.values[program.steps[step.inputs[0]].result];
-    if (activation.kind != Activation::kPRelu && !inputs.empty()) {
-      const auto function = [&](double x) { return tableAt(activation, step.gated, x); };
-      samples = samplesOf(inputs);
-      for (GridSample& sample : samples) {
-        const int point = quantizeValue(sample.value, *before, 0, before->max());
-        sample.arrives = function(double{before->scale} * (point - before->zero_point));
-        sample.value = function(sample.value);
-      }
-      request->scales_before.push_back(before->scale);
-    }
+// A table's results as they come from the points of its input's grid, on which they have been rounded
+// already.
+std::vector<GridSample> tableSamples(const Histogram& inputs, const Grid& before,
+                                     const ActivationOp& activation, bool gated) {
+  std::vector<GridSample> samples = samplesOf(inputs);
+  for (GridSample& sample : samples) {
+    const int point = quantizeValue(sample.value, before, 0, before.max());
+    sample.arrives = tableAt(activation, gated, double{before.scale} * (point - before.zero_point));
+    sample.value = tableAt(activation, gated, sample.value);
   }
-  request->samples.insert(request->samples.end(), samples.begin(), samples.end());
+  return samples;
 }
 
 // What the scale of the step's result must be at least, so that its factors can be written.
@@ -319,18 +310,25 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
   const int count = static_cast<int>(steps.size());
   const std::vector<int> sets = gridSets(*program);
 
-  std::vector<Histogram> histograms(steps.size());  // by set
+  std::vector<Histogram> histograms(steps.size());      // by set
+  std::vector<std::vector<int>> putting(steps.size());  // by set: the steps that put values on its grid
   std::vector<int> bits(steps.size(), 0);
   std::vector<int> members(steps.size(), 0);
   for (int i = 0; i < count; ++i) {
     const int set = sets[i];
     ++members[set];
     bits[set] = std::max(bits[set], wantedBits(*program, readers, i, choices, recipe));
-    if (addsValues(*program, steps[i]) && !steps[i].accumulators)
-      histograms[set].merge(calibration.values[steps[i].result]);
+    if (!addsValues(*program, steps[i]) || steps[i].accumulators) continue;
+    putting[set].push_back(i);
+    histograms[set].merge(calibration.values[steps[i].result]);
   }
   const auto in_front_of_table = [&](int i) {
     return members[sets[i]] == 1 && readers[i].size() == 1 && steps[readers[i][0]].kind == StepKind::kLookup;
+  };
+  // Where one table serves all channels, and the grid in front of it is its own.
+  const auto rounded_before = [&](int i) {
+    return steps[i].kind == StepKind::kLookup && in_front_of_table(steps[i].inputs[0]) &&
+           std::get<ActivationOp>(program->graph.nodes[steps[i].node].op).kind != Activation::kPRelu;
   };
   for (const bool tables : {true, false}) {  // the grids that tables read come first
     for (int i = 0; i < count; ++i) {
@@ -341,14 +339,21 @@ Result<void> assignGrids(const Calibration& calibration, const std::vector<Layer
       }
       GridRequest request{bits[i], recipe.clip, recipe.percentile};
       if (tables) limitToTable(*program, steps[readers[i][0]], &request);
-      for (int j = i; j < count; ++j) {
-        if (sets[j] != i || !addsValues(*program, steps[j]) || steps[j].accumulators) continue;
-        const int source = steps[j].inputs[0];
-        const Grid* before = in_front_of_table(source) && source < j ? &steps[source].grid : nullptr;
-        addSamples(calibration, *program, steps[j], before, &request);
+      if (std::any_of(putting[i].begin(), putting[i].end(), rounded_before)) {
+        for (const int j : putting[i]) {
+          std::vector<GridSample> samples;
+          if (rounded_before(j)) {
+            const Step& source = steps[steps[j].inputs[0]];
+            const auto& activation = std::get<ActivationOp>(program->graph.nodes[steps[j].node].op);
+            samples =
+                tableSamples(calibration.values[source.result], source.grid, activation, steps[j].gated);
+            request.scales_before.push_back(source.grid.scale);
+          } else {
+            samples = samplesOf(calibration.values[steps[j].result]);
+          }
+          request.samples.insert(request.samples.end(), samples.begin(), samples.end());
+        }
       }
-      // Without tables the joined histogram says the same in fewer values.
-      if (request.scales_before.empty()) request.samples.clear();
       steps[i].grid = searchGrid(histograms[i], request);
     }
   }

@@ -3,7 +3,7 @@
 // faster, keeps its core busy and scales with the number of threads. What it takes is what all decoders agree on to the
 // byte: baseline JPEG and 8-bit RGB PNG, undamaged, with nothing in them that asks for a conversion. Everything else is
 // sharp's, and so is telling what is wrong with a file.
-import { constants, inflateSync } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 
 import decodeJpeg, { init } from '@jsquash/jpeg/decode.js';
 import { decode as decodePng } from 'fast-png';
@@ -77,10 +77,7 @@ function plainPng(bytes: Uint8Array): Size | undefined {
     at += 12 + length;
     if (kind !== 'IEND') continue;
     const expected = size.height * (1 + 3 * size.width);
-    const inflated = inflateSync(Buffer.concat(data), {
-      maxOutputLength: expected,
-      finishFlush: constants.Z_FINISH,
-    });
+    const inflated = inflateSync(Buffer.concat(data), { maxOutputLength: expected });
     return at === bytes.length && inflated.length === expected ? size : undefined;
   }
   return undefined;
